@@ -1,0 +1,75 @@
+"""Where a device's access units come from.
+
+A new source is a class that fits `Source`, one `register` line in `media_service/app.py`, and a subclass of the
+contract in `tests/capture/source_contract.py`.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from capture.errors import UnknownScheme
+from encoders.access_unit import AccessUnit
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFacts:
+    """What a source says about itself."""
+
+    kind: str
+    """The way pictures are captured: `test`, `file`, `screenrecord`."""
+
+    reason: str
+    """Why this way was taken, in words an operator understands."""
+
+    keyframe_on_demand: bool
+    """Whether `request_keyframe` is cheap and answered with one of the next few pictures."""
+
+
+class Source(Protocol):
+    """Coded pictures of one device.
+
+    Iterating yields access units in decoding order with non-decreasing `captured_at`. The first one is a keyframe, and
+    every keyframe carries its SPS and PPS. Iteration ends, or raises a `CaptureError`, when no more pictures will come.
+    Only one iteration at a time.
+    """
+
+    @property
+    def facts(self) -> SourceFacts: ...
+
+    def __aiter__(self) -> AsyncIterator[AccessUnit]: ...
+
+    def request_keyframe(self) -> None:
+        """Ask for an IDR picture soon. Never blocks; a request while one is under way changes nothing."""
+        ...
+
+    async def aclose(self) -> None:
+        """Stop capturing and free everything here and on the device. Idempotent; ends a running iteration."""
+        ...
+
+
+SourceOpener = Callable[[str], Awaitable[Source]]
+"""Opens the source for what follows the colon of its URI; raises a `CaptureError` when it cannot."""
+
+
+class Sources:
+    """The registered ways to open a source, by URI scheme."""
+
+    def __init__(self) -> None:
+        self._openers: dict[str, SourceOpener] = {}
+
+    def register(self, scheme: str, opener: SourceOpener) -> None:
+        """Open `scheme:…` URIs with `opener`."""
+        self._openers[scheme] = opener
+
+    async def open(self, uri: str) -> Source:
+        """Open `uri`, as `test:`, `file:clip.h264` or `adb:127.0.0.1:5555`.
+
+        Raises `UnknownScheme` for a scheme that nobody registered and whatever `CaptureError` the opener raises.
+        """
+        scheme, _, rest = uri.partition(":")
+        opener = self._openers.get(scheme)
+        if opener is None:
+            known = ", ".join(f"{name}:" for name in sorted(self._openers))
+            raise UnknownScheme(f"{uri!r} is not a source: it must begin with one of {known}")
+        return await opener(rest)

@@ -1,0 +1,109 @@
+"""What the routes ask of the service; `media_service` fits these protocols."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from capture.input_events import InputEvent
+from signaling.jsep import TrickleFragment
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceDescription:
+    """What can be watched."""
+
+    device_id: str
+    model: str
+    state: str
+    """`online`, `offline`, `unauthorized` or `connecting`."""
+    capture_mode: str | None
+    """How its pictures are captured now; None while nobody watches."""
+    reason: str
+    width: int | None
+    height: int | None
+    viewers: int
+
+
+class SessionHandle(Protocol):
+    """One viewer's session as signaling sees it."""
+
+    @property
+    def session_id(self) -> str: ...
+
+    @property
+    def device_id(self) -> str: ...
+
+    @property
+    def state(self) -> str:
+        """`new`, `connecting`, `connected`, `failed` or `closed`."""
+        ...
+
+    @property
+    def etag(self) -> str:
+        """Names the ICE session; changes with every ICE restart (RFC 9725 section 4.3)."""
+        ...
+
+    def accept_answer(self, sdp: str) -> None:
+        """Take the browser's answer to our offer. Raises `MalformedSdp`, `NoCommonCodec` or `Conflict`."""
+        ...
+
+    def add_candidates(self, fragment: TrickleFragment) -> None:
+        """Take trickled candidates (RFC 8840); unusable ones are ignored."""
+        ...
+
+    def restart_ice(self, fragment: TrickleFragment) -> TrickleFragment:
+        """Restart ICE with the browser's new credentials; ours are new too (RFC 8445 section 9)."""
+        ...
+
+    async def inject(self, event: InputEvent) -> float:
+        """Inject an input event; raises a `CaptureError` when it cannot be. Returns the monotonic inject time."""
+        ...
+
+    def request_keyframe(self) -> None:
+        """Ask for a keyframe, rate-limited as a PLI is."""
+        ...
+
+    def statistics(self) -> dict[str, float | int | str | None]:
+        """The server's numbers for this viewer, named as in webrtc-stats."""
+        ...
+
+    async def aclose(self, reason: str) -> None:
+        """End the session and free everything it held. Idempotent."""
+        ...
+
+
+Listener = Callable[[str, str, str], None]
+"""Called with `(kind, state, reason)`, where kind is `session`, `device` or `stream`, on every change of state."""
+
+
+class Service(Protocol):
+    """The service as the routes see it."""
+
+    async def answer(self, device_id: str, offer_sdp: str) -> tuple[SessionHandle, str]:
+        """Open a session for a browser's offer; returns it with our SDP answer.
+
+        Raises `NotFound` for an unknown device, `MalformedSdp`, `NoCommonCodec`, `DeviceUnavailable` or `Full`.
+        """
+        ...
+
+    async def offer(self, device_id: str) -> tuple[SessionHandle, str]:
+        """Open a session that starts with our offer; returns it with the SDP. Raises as `answer` does."""
+        ...
+
+    def session(self, session_id: str) -> SessionHandle:
+        """The open session of that id. Raises `NotFound`."""
+        ...
+
+    def watch(self, session: SessionHandle, listener: Listener) -> Callable[[], None]:
+        """Tell `listener` every change of state that concerns the session; returns what ends it."""
+        ...
+
+    async def devices(self) -> Sequence[DeviceDescription]:
+        """Every device that can be watched."""
+        ...
+
+    def ice_servers(self) -> Sequence[dict[str, str | list[str]]]:
+        """What a browser should put into `RTCConfiguration.iceServers`."""
+        ...
+
+
