@@ -2,6 +2,7 @@
 
     CaptureError
      ├── UnknownScheme          a source URI whose scheme nobody registered
+     ├── InvalidSource      a source URI that asks for what there is not, as a size of 0x0
      ├── SourceEnded            a source that cannot go on (the file vanished, the phone is gone)
      ├── InputRejected          an input event that this device cannot take
      └── AdbError
@@ -26,6 +27,10 @@ class CaptureError(Exception):
 
 class UnknownScheme(CaptureError):
     code = "unknown_scheme"
+
+
+class InvalidSource(CaptureError):
+    code = "invalid_source"
 
 
 class SourceEnded(CaptureError):

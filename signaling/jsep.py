@@ -1,21 +1,28 @@
-"""Offers and answers (RFC 9429) for a server that sends one H.264 video track and takes data channels.
+"""The values of offers and answers (RFC 9429) of a server that sends one H.264 video track and takes data channels.
 
-Pure: SDP text and values in, SDP text and values out. The syntax is `aiortc.sdp`'s work; what is chosen is ours.
+    text > sdp > remote_description > answerer   parse_offer, create_answer: the browser offers
+                                      offerer    create_offer, accept_answer: we offer
+    text > candidates                            trickled candidates and ICE restarts
+
+All of it is pure: SDP text and values in, SDP text and values out.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A remote transport address that can be checked (RFC 8839 section 5.1); `.local` names never become one."""
+    """A transport address that can be checked (RFC 8839 section 5.1); `.local` names never become one."""
 
     protocol: str
-    """`udp`; TCP candidates of browsers are active and nothing to connect to."""
+    """`udp`; TCP candidates of browsers are active and nothing to connect to. Ours may be `tcp`, which is passive."""
     address: str
     """An IPv4 or IPv6 address in text."""
     port: int
     priority: int
+    kind: str = "host"
+    """`host`, `srflx`, `prflx` or `relay`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,8 @@ class TrickleFragment:
     credentials: IceCredentials | None
     candidates: tuple[Candidate, ...]
     end_of_candidates: bool
+    mid: str | None = None
+    """The m-section that the candidates belong to; everything is bundled, so it is only repeated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +52,7 @@ class LocalTransport:
     fingerprint: str
     """SHA-256 of our certificate, `AA:BB:…`."""
     candidates: tuple[str, ...]
-    """Values of `a=candidate:` lines, best first."""
+    """Values of `a=candidate:` lines, best first; `signaling.candidates.serialize_candidate` makes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +105,69 @@ class Negotiated:
     remote: RemoteTransport
     video: VideoTrack
     data_channels: DataChannels | None
+
+
+@dataclass(frozen=True, slots=True)
+class H264Format:
+    """An H.264 payload type in packetization mode 1 (RFC 6184 section 8.1)."""
+
+    payload_type: int
+    profile_level_id: str
+    level_asymmetry_allowed: bool
+    feedback: tuple[str, ...]
+    """Its `a=rtcp-fb` values, as `nack pli`."""
+    rtx_payload_type: int | None
+    """The retransmission payload type associated with it (RFC 4588 section 8.6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteSection:
+    """What the browser says about one m-section."""
+
+    index: int
+    """Its place in the description, from 0."""
+    kind: str
+    mid: str
+    """Empty when it has none."""
+    protocol: str
+    formats: tuple[str, ...]
+    first_codec: str | None
+    """The `a=rtpmap` value of the first format."""
+    is_rejected: bool
+    direction: str
+    codecs: tuple[str, ...]
+    """Every codec by name, for the client that offered none of ours."""
+    h264: tuple[H264Format, ...]
+    """In the browser's order of preference."""
+    extensions: Mapping[str, int]
+    """Ids of the header extensions that we send (RFC 8285), by URI."""
+    reduced_size_rtcp: bool
+    data_channels: DataChannels | None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A browser's offer, as far as it concerns us."""
+
+    remote: RemoteTransport
+    sections: tuple[RemoteSection, ...]
+    """Every m-section in the offer's order; those that are neither `video` nor `data` are rejected."""
+    video: RemoteSection
+    """The first one that can receive H.264 in packetization mode 1."""
+    data: RemoteSection | None
+    """The one whose data channels are taken."""
+    bundle: tuple[str, ...]
+    """The mids of what is taken, the tagged one first (RFC 9143 section 7.3); empty without a BUNDLE group."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedMedia:
+    """What we offered, to be held against the browser's answer."""
+
+    video_mid: str
+    data_mid: str
+    ssrc: int
+    rtx_ssrc: int
+    formats: tuple[H264Format, ...]
+    """The stream's own profile first."""
+    stream_profile_level_id: str

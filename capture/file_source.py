@@ -1,0 +1,133 @@
+"""`file:CLIP`, a recording that plays for ever."""
+
+import asyncio
+import re
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Generator
+from pathlib import Path
+from typing import Final
+
+from capture.clip import ClipPicture, read_clip
+from capture.deadline import wait_until
+from capture.errors import InvalidSource
+from capture.source import Source, SourceFacts
+from capture.worker_thread import WorkerThread
+from encoders.access_unit import AccessUnit
+
+_PICTURES_AHEAD: Final = 16
+_BYTES_AHEAD: Final = 1024 * 1024
+"""Reading ahead ends at either; a file of any size is never in memory."""
+
+_LATEST: Final = 0.5
+"""Seconds that pictures may be late and are still caught up with; more, and the clip goes on from now."""
+
+
+class FileSource:
+    """Plays a file's pictures at their own pace, and from the beginning again after the last.
+
+    Coded pictures build on each other, so none is left out: when a short delay is over, the waiting ones follow at
+    once. A keyframe request is ignored: the file has the keyframes it has, and going back to one would throw every
+    viewer back in time. `file:` takes any file that FFmpeg reads and that has an H.264 track, and raw H.264.
+    """
+
+    def __init__(self, path: Path, frame_rate: float | None, worker: WorkerThread) -> None:
+        self._path = path
+        self._frame_rate = frame_rate
+        self._worker = worker
+        self._clip: Generator[ClipPicture, None, None] | None = None
+        self._pictures: deque[ClipPicture] = deque()
+        self._ended = asyncio.Event()
+        self._has_begun = False
+        self._rewinds = False
+        self._due = 0.0
+
+    @property
+    def facts(self) -> SourceFacts:
+        return SourceFacts(kind="file", reason=f"asked for: {self._path.name}, looped", keyframe_on_demand=False)
+
+    def __aiter__(self) -> AsyncIterator[AccessUnit]:
+        self._rewinds = self._has_begun
+        return self
+
+    async def __anext__(self) -> AccessUnit:
+        self._has_begun = True
+        if (self._rewinds or not self._pictures) and not self._ended.is_set():
+            await self.read_ahead()
+        if not await wait_until(self._due, self._ended):
+            raise StopAsyncIteration
+        now = time.monotonic()
+        if now - self._due > _LATEST:
+            self._due = now
+        picture = self._pictures.popleft()
+        captured_at = min(self._due, now)
+        self._due += picture.duration
+        return AccessUnit(picture.nal_units, captured_at, picture.is_keyframe)
+
+    async def read_ahead(self) -> None:
+        """Have pictures ready; raises what `read_clip` does."""
+        await self._worker.run(self._read_ahead)
+
+    def request_keyframe(self) -> None:
+        pass
+
+    async def aclose(self) -> None:
+        if not self._ended.is_set():
+            self._ended.set()
+            await self._worker.aclose(self._close_clip)
+
+    def _read_ahead(self) -> None:
+        """Runs in the worker thread."""
+        if self._rewinds:
+            self._rewinds = False
+            self._pictures.clear()
+            self._close_clip()
+        size = 0
+        while len(self._pictures) < _PICTURES_AHEAD and size < _BYTES_AHEAD:
+            if self._clip is None:
+                self._clip = read_clip(self._path, self._frame_rate)
+            picture = next(self._clip, None)
+            if picture is None:
+                self._clip = None  # the next pass; each gives a picture or raises
+            else:
+                self._pictures.append(picture)
+                size += sum(map(len, picture.nal_units))
+
+    def _close_clip(self) -> None:
+        """Runs in the worker thread."""
+        if self._clip is not None:
+            self._clip.close()
+            self._clip = None
+
+
+async def open_file(rest: str) -> Source:
+    """Open `file:PATH`, or `file:PATH?fps=25` for raw H.264 that does not say its frame rate (30 is assumed).
+
+    What follows the last question mark is the option; `file:who?.mp4?` has one in the name.
+
+    Raises `InvalidSource` for another option and for `fps` with a container, and `SourceEnded` for a file that cannot
+    be played; both name the file and what is allowed.
+    """
+    path, frame_rate = _parse(rest)
+    worker = WorkerThread("file-source")
+    source = FileSource(path, frame_rate, worker)
+    try:
+        await source.read_ahead()
+    except BaseException:
+        await source.aclose()
+        raise
+    return source
+
+
+def _parse(rest: str) -> tuple[Path, float | None]:
+    name, mark, option = rest.rpartition("?")
+    if not mark:
+        name, option = rest, ""
+    if not name or "\0" in name:
+        raise InvalidSource(f"{f'file:{rest}'!r} names no file: it must be file:PATH or file:PATH?fps=RATE")
+    if not option:
+        return Path(name), None
+    rate = re.fullmatch(r"fps=(\d{1,3}(?:\.\d{1,6})?)", option, re.ASCII)
+    if rate is None or not 1 <= float(rate[1]) <= 240:
+        raise InvalidSource(f"file:{rest} has the option {option!r}: only fps=RATE is allowed, with RATE from 1 to 240")
+    return Path(name), float(rate[1])

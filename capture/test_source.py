@@ -1,0 +1,151 @@
+"""`test:`, a drawn screen that needs no phone."""
+
+import asyncio
+import math
+import re
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
+
+from capture.deadline import wait_until
+from capture.demo_phone.screen import Screen
+from capture.errors import InvalidSource, SourceEnded
+from capture.source import Source, SourceFacts
+from capture.worker_thread import WorkerThread
+from encoders.access_unit import AccessUnit
+from encoders.errors import EncoderError
+from encoders.h264_encoder import H264Encoder
+
+_KEYFRAME_INTERVAL: Final = 10.0
+"""Seconds, as Android's recorders have it."""
+
+_ALLOWED: Final = "size=WIDTHxHEIGHT (even), fps=1 to 120, bitrate=BITS_PER_SECOND (10000 to 100000000)"
+
+
+@dataclass(frozen=True, slots=True)
+class TestVideo:
+    """What the drawn video is like."""
+
+    __test__ = False  # or pytest takes it for a test
+
+    width: int = 720
+    height: int = 1280
+
+    frame_rate: int = 30
+    """Pictures per second."""
+
+    bit_rate: int = 2_000_000
+    """Bits per second."""
+
+
+def parse_test_video(options: str) -> TestVideo:
+    """The video that `size=360x640,fps=15,bitrate=800000` asks for; what is not named stays as it is by default.
+
+    Raises `InvalidSource`, naming what is allowed, for anything else.
+    """
+    video = TestVideo()
+    for option in filter(None, options.split(",")):
+        name, _, value = option.partition("=")
+        if name == "size" and (size := re.fullmatch(r"(\d{2,4})x(\d{2,4})", value, re.ASCII)):
+            video = replace(video, width=int(size[1]), height=int(size[2]))
+        elif name == "fps" and re.fullmatch(r"\d{1,3}", value, re.ASCII) and 1 <= int(value) <= 120:
+            video = replace(video, frame_rate=int(value))
+        elif name == "bitrate" and re.fullmatch(r"\d{5,9}", value, re.ASCII) and 10_000 <= int(value) <= 100_000_000:
+            video = replace(video, bit_rate=int(value))
+        else:
+            raise InvalidSource(f"test: does not take {option!r}; it takes {_ALLOWED}, joined by commas")
+    return video
+
+
+class _Drawing:
+    """The screen and its encoder; everything here runs in the worker thread."""
+
+    def __init__(self, video: TestVideo) -> None:
+        self._encoder = H264Encoder(
+            video.width,
+            video.height,
+            frame_rate=video.frame_rate,
+            bit_rate=video.bit_rate,
+            keyframe_interval=_KEYFRAME_INTERVAL,
+        )
+        self._screen = Screen(video.width, video.height)
+
+    def capture(self, *, force_keyframe: bool) -> AccessUnit:
+        now = time.monotonic()
+        return self._encoder.encode(self._screen.draw(now), now, force_keyframe=force_keyframe)
+
+    def close(self) -> None:
+        self._encoder.close()
+
+
+class TestSource:
+    """Draws and encodes a screen in a thread of its own, a picture for each tick of an even clock.
+
+    When it is late, it leaves pictures out rather than hurry. A picture is made only while somebody waits for it.
+    """
+
+    __test__ = False
+
+    def __init__(self, video: TestVideo, drawing: _Drawing, worker: WorkerThread) -> None:
+        self._period = 1 / video.frame_rate
+        self._drawing = drawing
+        self._worker = worker
+        self._ended = asyncio.Event()
+        self._wants_keyframe = True
+        self._started_at: float | None = None
+        self._tick = 0
+
+    @property
+    def facts(self) -> SourceFacts:
+        return SourceFacts(kind="test", reason="asked for: a drawn screen, no phone", keyframe_on_demand=True)
+
+    def __aiter__(self) -> AsyncIterator[AccessUnit]:
+        self._wants_keyframe = True
+        return self
+
+    async def __anext__(self) -> AccessUnit:
+        if not await wait_until(self._next_tick(time.monotonic()), self._ended):
+            raise StopAsyncIteration
+        force_keyframe, self._wants_keyframe = self._wants_keyframe, False
+        try:
+            access_unit = await self._worker.run(partial(self._drawing.capture, force_keyframe=force_keyframe))
+        except asyncio.CancelledError:
+            self._wants_keyframe = True  # a picture is lost that the next ones build on
+            raise
+        except EncoderError as error:
+            raise SourceEnded(f"test: {error}") from error
+        if self._ended.is_set():
+            raise StopAsyncIteration
+        return access_unit
+
+    def request_keyframe(self) -> None:
+        self._wants_keyframe = True
+
+    async def aclose(self) -> None:
+        if not self._ended.is_set():
+            self._ended.set()
+            await self._worker.aclose(self._drawing.close)
+
+    def _next_tick(self, now: float) -> float:
+        """The moment of the next picture: the tick after the last one, or the newest of those that were missed."""
+        if self._started_at is None:
+            self._started_at = now
+        else:
+            self._tick = max(self._tick + 1, math.floor((now - self._started_at) / self._period))
+        return self._started_at + self._tick * self._period
+
+
+async def open_test(options: str) -> Source:
+    """Open `test:OPTIONS`, as `test:size=360x640,fps=15`; raises `InvalidSource` for options that make no sense."""
+    video = parse_test_video(options)
+    worker = WorkerThread("test-source")
+    try:
+        drawing = await worker.run(partial(_Drawing, video))
+    except BaseException as error:
+        worker.close()
+        if isinstance(error, EncoderError):
+            raise InvalidSource(f"test:{options}: {error}") from error
+        raise
+    return TestSource(video, drawing, worker)

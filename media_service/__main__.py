@@ -1,0 +1,5 @@
+"""`python -m media_service` is `media-service`."""
+
+from media_service.cli import main
+
+main()

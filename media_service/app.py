@@ -1,0 +1,189 @@
+"""The composition: everything is built and wired here, and nowhere else."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+from capture.shell_controller import ShellController
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from capture.adb.client import AdbClient
+from capture.adb.presence import keep_connected
+from capture.adb.server import AdbServer
+from capture.controller import Controller
+from capture.errors import AdbError
+from capture.file_source import open_file
+from capture.screenrecord import open_screenrecord
+from capture.source import Sources
+from capture.test_source import open_test
+from media_service.devices import Device, Devices
+from media_service.loop_lag import watch_loop_lag
+from media_service.metrics import Histograms, ServiceCollector
+from media_service.rtc.candidates import announced, host_addresses
+from media_service.rtc.dtls import Certificate
+from media_service.rtc.egress import Egress
+from media_service.rtc.media_port import MediaPort
+from media_service.session import Surroundings
+from media_service.sessions import Sessions
+from media_service.settings import Settings
+from media_service.streams import GRACE
+from media_service.stun_discovery import StunDiscovery
+from media_service.tasks import Tasks
+from signaling import http
+
+_log = structlog.get_logger(__name__)
+
+_WEB = Path(str(files("media_service"))) / "web"
+
+
+class CannotStart(Exception):
+    """The service cannot start; the text says what to change."""
+
+
+async def run(
+    settings: Settings,
+    *,
+    sources: Mapping[str, str],
+    demo: bool,
+    ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    `sources` are named source URIs beside the phones that adb knows; with `demo` a demo phone is started too. `ready`
+    is told the address of the viewer page. Raises `CannotStart`, `NoMediaPort` or an `AdbError`.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with serve(settings, sources=sources, demo=demo) as address:
+        if ready is not None:
+            ready(address)
+        await stop.wait()
+        _log.info("stopping")
+
+
+@asynccontextmanager
+async def serve(settings: Settings, *, sources: Mapping[str, str], demo: bool) -> AsyncIterator[str]:
+    """The running service, for the duration of the block; gives the address of the viewer page."""
+    async with AsyncExitStack() as stack:
+        tasks = Tasks()
+        registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        histograms = Histograms(registry)
+
+        adb = AdbClient(connect_timeout=settings.adb_connect_timeout, command_timeout=settings.adb_command_timeout)
+        devices = Devices(sources)
+        try:
+            adb_path = str(settings.adb_path) if settings.adb_path is not None else None
+            await stack.enter_async_context(AdbServer.ensure(adb, adb_path=adb_path))
+        except AdbError as error:
+            if demo or settings.adb_devices:
+                raise
+            devices.adb_trouble = str(error)
+            _log.warning("no phones: adb cannot be used", reason=str(error))
+        stack.push_async_callback(tasks.aclose)
+        tasks.start(devices.follow(adb), "devices")
+        addresses = [*settings.adb_devices]
+        if demo:
+            addresses.append(await stack.enter_async_context(_demo_phone()))
+        if addresses:
+            tasks.start(keep_connected(adb, addresses), "connected devices")
+
+        port = await MediaPort.open(host_addresses(), range(settings.ice_port_min, settings.ice_port_max + 1))
+        stack.push_async_callback(port.aclose)
+        stun = StunDiscovery(port, settings.stun_servers)
+        if settings.stun_servers:
+            tasks.start(stun.run(), "stun discovery")
+        egress = Egress(histograms.egress_latency.observe)
+        stack.callback(egress.close)
+        certificate = Certificate.generateCertificate()
+
+        capture = Sources()
+        capture.register("test", open_test)
+        capture.register("file", open_file)
+        capture.register(
+            "adb",
+            partial(
+                open_screenrecord,
+                adb,
+                box=(settings.video_width, settings.video_height),
+                bit_rate=settings.video_bitrate,
+            ),
+        )
+
+        def candidates() -> tuple[str, ...]:
+            return announced(port.hosts, port.number, mapped=settings.nat_1to1_ips, reflexive=stun.addresses)
+
+        def open_controller(device: Device) -> Controller | None:
+            return ShellController(adb, device.serial) if device.serial is not None else None
+
+        surroundings = Surroundings(port, certificate, egress, tasks, candidates, histograms.join.observe)
+        sessions = Sessions(surroundings, devices, capture, settings.ice_servers(), open_controller, grace=GRACE)
+        stack.push_async_callback(sessions.aclose)
+        tasks.start(sessions.look_after(), "sender reports")
+        tasks.start(watch_loop_lag(histograms.loop_lag.observe), "loop lag")
+        registry.register(ServiceCollector(sessions, port, egress))
+
+        app = _application(settings, sessions, registry)
+        address = await _listen(app, settings, stack)
+        _log.info("serving", page=address, media_port=port.number, media_hosts=port.hosts)
+        yield address
+
+
+def _application(settings: Settings, sessions: Sessions, registry: CollectorRegistry) -> web.Application:
+    app = http.application(sessions, allowed_origins=settings.allowed_origins, loopback_only=True)
+
+    async def page(_: web.Request) -> web.FileResponse:
+        return web.FileResponse(_WEB / "index.html", headers={"Cache-Control": "no-cache"})
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app.router.add_get("/", page)
+    if settings.enable_metrics:
+        app.router.add_get("/metrics", metrics)
+    app.router.add_static("/", _WEB)
+    return app
+
+
+async def _listen(app: web.Application, settings: Settings, stack: AsyncExitStack) -> str:
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=5)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    try:
+        await web.TCPSite(runner, settings.host, settings.port).start()
+    except OSError as error:
+        raise CannotStart(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; stop what uses the port or set PORT"
+        ) from error
+    number = runner.addresses[0][1]
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{number}/"
+
+
+@asynccontextmanager
+async def _demo_phone() -> AsyncIterator[str]:
+    """A demo phone in a process of its own; gives its adb address."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "capture.demo_phone", "--port", "0", stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None
+        line = (await process.stdout.readline()).decode().split()
+        if not line:
+            raise CannotStart("the demo phone did not start")
+        yield line[-1]
+    finally:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()

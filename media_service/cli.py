@@ -1,0 +1,140 @@
+"""The `media-service` command: reads the settings, hands them on, and says what went wrong in one line."""
+
+import asyncio
+import errno
+import json
+import re
+import sys
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Annotated, Any
+
+import structlog
+import typer
+
+from capture.adb.client import AdbClient
+from capture.adb.wire import AdbDevice
+from capture.errors import CaptureError
+from media_service import __version__, configuration, log
+from media_service.configuration import BadSettings, Configuration
+
+INTERRUPTED = 128 + 2
+"""The exit code that shells report for a program which SIGINT ended."""
+
+program = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+def main() -> None:
+    """Exits with 0, with 1 for what an operator can mend, 2 for a wrong command line, 130 on Ctrl-C."""
+    try:
+        program()
+    except (BadSettings, CaptureError) as error:
+        sys.exit(f"media-service: {error}")
+    except OSError as error:
+        # What a port or an address can be refused for; any other is a bug.
+        if error.errno not in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES):
+            raise
+        sys.exit(f"media-service: {error.strerror}")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"media-service {__version__}")
+        raise typer.Exit
+
+
+@program.callback()
+def media_service(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Watch and drive cloud phones in a browser."""
+
+
+@program.command()
+def run(
+    demo: Annotated[bool, typer.Option("--demo", help="Start a demo phone too.")] = False,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=URI", help="Something else to watch: test:, file:CLIP or adb:SERIAL. Repeatable."),
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Listen on this port instead of PORT.")] = None,
+) -> None:
+    """Run the service until SIGTERM or Ctrl-C."""
+    sources = _named_sources(source or ())
+    effective = configuration.load(command_line={} if port is None else {"port": port})
+    _start_logging(effective)
+    # Brings aiohttp and aiortc, for which the other commands need not wait.
+    from media_service import app
+
+    _run_until_interrupted(app.run(effective.settings, sources=sources, demo=demo, ready=typer.echo))
+
+
+@program.command()
+def config(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="All settings there are, as in the README.")] = False,
+) -> None:
+    """Show the settings in effect and where each comes from."""
+    if as_markdown:
+        typer.echo(configuration.markdown(), nl=False)
+        return
+    effective = configuration.load()
+    typer.echo(json.dumps(effective.values(), indent=2) if as_json else effective.table())
+    for suspect in effective.suspects:
+        typer.echo(f"media-service: {suspect}", err=True)
+
+
+@program.command()
+def devices(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+    """List the phones that the adb server knows, and those of ADB_DEVICES that it does not."""
+    settings = configuration.load().settings
+    client = AdbClient(port=settings.android_adb_server_port, command_timeout=settings.adb_command_timeout)
+    listed = asyncio.run(client.devices())
+    connected = {device.serial for device in listed}
+    missing = [AdbDevice(serial, "not connected") for serial in settings.adb_devices if serial not in connected]
+    phones = [*listed, *missing]
+    if as_json:
+        typer.echo(json.dumps([{"serial": it.serial, "state": it.state, "model": it.model} for it in phones], indent=2))
+    elif phones:
+        width = max(len(phone.serial) for phone in phones)
+        for phone in phones:
+            typer.echo(f"{phone.serial:{width}}  {phone.state:13}  {phone.model}".rstrip())
+    else:
+        typer.echo("no phones", err=True)
+
+
+def _named_sources(texts: Iterable[str]) -> dict[str, str]:
+    """The URIs by name; a name becomes part of the viewer's address."""
+    sources: dict[str, str] = {}
+    for text in texts:
+        name, separator, uri = text.partition("=")
+        if not separator or not uri or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", name):
+            raise typer.BadParameter(f"{text!r} is not NAME=URI with a name of letters, digits, dots and dashes")
+        if name in sources:
+            raise typer.BadParameter(f"{name!r} is named twice")
+        sources[name] = uri
+    return sources
+
+
+def _start_logging(effective: Configuration) -> None:
+    settings = effective.settings
+    log.configure(settings.log_level, service_name=settings.service_name, stream=sys.stderr)
+    for suspect in effective.suspects:
+        structlog.get_logger(__name__).warning(suspect)
+
+
+def _run_until_interrupted(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(work)
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop
+    except ImportError:  # It is not made for every platform.
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop

@@ -1,0 +1,63 @@
+"""The RTP header of our video packets: fixed part and one-byte extensions (RFC 3550 section 5.1, RFC 8285). Pure."""
+
+import struct
+from dataclasses import dataclass
+
+from signaling.jsep import VideoTrack
+
+_ONE_BYTE_PROFILE = b"\xbe\xde"
+PLAYOUT_DELAY_NONE = bytes(3)
+"""Minimum and maximum playout delay 0: show each picture as soon as it is decoded."""
+
+
+def absolute_send_time(now: float) -> bytes:
+    """Seconds of `now` as 6.18 fixed point: the 3 bytes of abs-send-time."""
+    return (int(now * 262144) & 0xFFFFFF).to_bytes(3, "big")
+
+
+@dataclass(frozen=True, slots=True)
+class PacketShape:
+    """What the packets of all viewers have in common who can share a template."""
+
+    payload_type: int
+    extensions: bytes
+    """The extension block with abs-send-time zero; empty without extensions."""
+    send_time_offset: int
+    """Where abs-send-time sits in `extensions`; 0 when it is not sent."""
+    tag_size: int
+    """Bytes that SRTP appends."""
+
+    @property
+    def header_size(self) -> int:
+        return 12 + len(self.extensions)
+
+    def header(self, payload_type: int, send_time: bytes, *, marker: bool = False) -> bytes:
+        """The header with sequence number, timestamp and SSRC left zero."""
+        extensions = self.extensions
+        if self.send_time_offset:
+            at = self.send_time_offset
+            extensions = extensions[:at] + send_time + extensions[at + 3 :]
+        first = 0x90 if extensions else 0x80
+        return bytes((first, payload_type | (0x80 if marker else 0))) + bytes(10) + extensions
+
+
+def packet_shape(track: VideoTrack, tag_size: int) -> PacketShape:
+    """The shape that the negotiated extensions and the SRTP profile give."""
+    elements = b""
+    send_time_offset = 0
+    for identifier, value in (
+        (track.mid_extension, track.mid.encode()),
+        (track.absolute_send_time_extension, bytes(3)),
+        (track.playout_delay_extension, PLAYOUT_DELAY_NONE),
+    ):
+        # A one-byte element holds 1 to 16 bytes (RFC 8285 section 4.2); a mid can be longer, and is then left out.
+        if identifier is None or not 1 <= len(value) <= 16:
+            continue
+        if identifier == track.absolute_send_time_extension:
+            send_time_offset = 4 + len(elements) + 1
+        elements += bytes((identifier << 4 | len(value) - 1,)) + value
+    if not elements:
+        return PacketShape(track.payload_type, b"", 0, tag_size)
+    elements += bytes(-len(elements) % 4)
+    block = _ONE_BYTE_PROFILE + struct.pack("!H", len(elements) // 4) + elements
+    return PacketShape(track.payload_type, block, send_time_offset, tag_size)

@@ -1,0 +1,316 @@
+"""One viewer's session: from negotiation to goodbye."""
+
+import asyncio
+import json
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+import structlog
+from signaling.messages import InputAck, parse_input, serialize
+
+from capture.controller import Controller
+from capture.errors import CaptureError, InputRejected
+from capture.input_events import InputEvent
+from media_service.rtc import rtcp
+from media_service.rtc.dtls import Certificate, DtlsFailed, DtlsTransport
+from media_service.rtc.egress import Egress
+from media_service.rtc.media_port import MediaPort
+from media_service.rtc.path import Path
+from media_service.rtc.peer import Peer
+from media_service.rtc.viewer import Viewer, ntp_time
+from media_service.session_state import SessionEvent, SessionState, transition
+from media_service.stream import Stream, StreamState
+from media_service.tasks import Tasks
+from signaling.errors import Conflict, SignalingError
+from signaling.jsep import LocalTransport, Negotiated, OfferedMedia, TrickleFragment, accept_answer
+from signaling.service import Listener
+
+_log = structlog.get_logger(__name__)
+
+CONNECT_TIMEOUT = 30.0
+"""Seconds for ICE and DTLS together: a browser may still gather TURN candidates (RFC 8863 asks for patience)."""
+
+_INPUT_PER_SECOND = 500
+_CONTROL_CHANNEL = "control"
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every session shares."""
+
+    port: MediaPort
+    certificate: Certificate
+    egress: Egress
+    tasks: Tasks
+    candidates: Callable[[], tuple[str, ...]]
+    """What our SDP announces now."""
+    observe_join: Callable[[float], None]
+    """Gets the seconds from a session's creation to its first media."""
+
+
+class Session:
+    """What one viewer's signaling, transport and stream have in common. Fits `signaling.service.SessionHandle`."""
+
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        stream: Stream,
+        controller: Controller | None,
+        ended: Callable[["Session"], None],
+    ) -> None:
+        """`ended` is called once, when everything the session held is free; the stream is then the caller's."""
+        self.session_id = secrets.token_urlsafe(18)
+        self.state = SessionState.NEW
+        self.reason = ""
+        self.created_at = time.time()
+        self.stream = stream
+        self.viewer: Viewer | None = None
+        self.negotiated: Negotiated | None = None
+        self.connected_after: float | None = None
+        """Seconds from creation to the first media, once connected."""
+        self.input_dropped: Counter[str] = Counter()
+        self.peer = Peer(surroundings.port, surroundings.certificate, self)
+        self._surroundings = surroundings
+        self._controller = controller
+        self._ended = ended
+        self._listeners: dict[Listener, None] = {}
+        self._offered: OfferedMedia | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._input_allowance = float(_INPUT_PER_SECOND)
+        self._input_at = time.monotonic()
+        self._log = _log.bind(session=self.session_id[:6], device=stream.device_id)
+
+    @property
+    def device_id(self) -> str:
+        return self.stream.device_id
+
+    @property
+    def etag(self) -> str:
+        return f'"{self.peer.ice.local.username_fragment}"'
+
+    def local_transport(self) -> LocalTransport:
+        """What our SDP announces."""
+        return self.peer.local_transport(self._surroundings.candidates())
+
+    def offered(self, media: OfferedMedia) -> None:
+        """Note our offer and wait for the answer, for a while."""
+        self._offered = media
+        self._connecting = self._surroundings.tasks.start(self._connect(None), f"session {self.session_id[:6]}")
+
+    def answered(self, negotiated: Negotiated) -> None:
+        """Begin to connect: both descriptions are known."""
+        self.negotiated = negotiated
+        self._advance(SessionEvent.NEGOTIATED, "")
+        if self._connecting is not None:
+            self._connecting.cancel()
+        self._connecting = self._surroundings.tasks.start(self._connect(negotiated), f"session {self.session_id[:6]}")
+
+    def accept_answer(self, sdp: str) -> None:
+        if self._offered is None or self.state is not SessionState.NEW:
+            raise Conflict(f"the session is {self.state}: it takes no answer now")
+        self.answered(accept_answer(self._offered, sdp))
+
+    def add_candidates(self, fragment: TrickleFragment) -> None:
+        remote = self.peer.ice.remote
+        # RFC 8838 section 10: candidates of another ICE generation are not for this one.
+        if fragment.credentials is None or remote is None or fragment.credentials == remote:
+            self.peer.add_candidates(fragment.candidates)
+
+    def restart_ice(self, fragment: TrickleFragment) -> TrickleFragment:
+        if fragment.credentials is None or self.state not in (SessionState.CONNECTING, SessionState.CONNECTED):
+            raise Conflict(f"the session is {self.state}: ICE cannot be restarted now")
+        local = self.peer.restart_ice(fragment.credentials, fragment.candidates)
+        return TrickleFragment(credentials=local, candidates=(), end_of_candidates=True)
+
+    async def inject(self, event: InputEvent) -> float:
+        if self._controller is None:
+            raise InputRejected(f"{self.device_id!r} takes no input")
+        if not self._may_inject():
+            self.input_dropped["rate"] += 1
+            raise InputRejected(f"more than {_INPUT_PER_SECOND} input events per second")
+        return await self._controller.inject(event)
+
+    def request_keyframe(self) -> None:
+        if self.viewer is not None:
+            self.viewer.request_keyframe("request", time.monotonic())
+
+    def statistics(self) -> dict[str, float | int | str | None]:
+        viewer = self.viewer
+        if viewer is None:
+            return {"state": self.state, "packetsSent": 0, "bytesSent": 0}
+        counters, reception = viewer.counters, viewer.reception
+        sps = self.stream.sps
+        return {
+            "state": self.state,
+            "packetsSent": counters.packets_sent,
+            "bytesSent": counters.bytes_sent,
+            "framesSent": counters.pictures_sent,
+            "framesReplayed": counters.pictures_replayed,
+            "retransmittedPacketsSent": counters.retransmitted_packets_sent,
+            "nackCount": counters.nack_count,
+            "pliCount": counters.pli_count,
+            "firCount": counters.fir_count,
+            "fractionLost": reception.fraction_lost,
+            "packetsLost": reception.packets_lost,
+            "jitter": reception.jitter,
+            "roundTripTime": reception.round_trip_time,
+            "availableOutgoingBitrate": viewer.estimated_bit_rate,
+            "framesDropped": sum(viewer.drops.values()),
+            "frameWidth": sps.width if sps else None,
+            "frameHeight": sps.height if sps else None,
+            "protocol": viewer.path.protocol,
+            "following": viewer.following,
+        }
+
+    def watch(self, listener: Listener) -> Callable[[], None]:
+        """Tell `listener` every change of state from now on; returns what ends it."""
+        self._listeners[listener] = None
+
+        def stop() -> None:
+            self._listeners.pop(listener, None)
+
+        return stop
+
+    def stream_changed(self) -> None:
+        """Pass on that the stream's state changed."""
+        stream = self.stream
+        if stream.state is StreamState.STOPPED:
+            self.close(SessionEvent.BROKE, "the stream ended")
+            return
+        online = stream.state is StreamState.RUNNING
+        self._tell("device", "online" if online else "reconnecting", "" if online else stream.reason)
+        if online and stream.facts is not None:
+            self._tell("stream", stream.facts.kind, stream.reason)
+
+    def has_consent(self, now: float) -> bool:
+        """Whether the browser still wants media (RFC 7675)."""
+        return self.state is not SessionState.CONNECTED or self.peer.ice.has_consent(now)
+
+    def close(self, event: SessionEvent, reason: str) -> None:
+        """End the session; what it held is freed in the background. Idempotent."""
+        if self._closing is not None or not self._advance(event, reason):
+            return
+        if self._connecting is not None:
+            self._connecting.cancel()
+        self._closing = self._surroundings.tasks.start(self._free(), f"session {self.session_id[:6]} closing")
+
+    async def aclose(self, reason: str) -> None:
+        self.close(SessionEvent.ENDED, reason)
+        if self._closing is not None:
+            await asyncio.shield(self._closing)
+
+    # What the peer tells (media_service.rtc.peer.PeerEvents).
+
+    def path_changed(self, path: Path) -> None:
+        if self.viewer is not None:
+            self.viewer.path = path
+
+    def message_received(self, label: str, message: str | bytes) -> None:
+        if label != _CONTROL_CHANNEL or not isinstance(message, str):
+            self.input_dropped["not_control"] += 1
+            return
+        try:
+            event, sequence = parse_input(message)
+        except SignalingError as error:
+            self.input_dropped["malformed"] += 1
+            self._send_control({"type": "error", "code": error.code, "detail": error.detail})
+            return
+        self._surroundings.tasks.start(self._inject(event, sequence), "input")
+
+    def rtcp_received(self, packets: Sequence[rtcp.RtcpPacket], now: float) -> None:
+        if self.viewer is not None:
+            self.viewer.rtcp_received(packets, now, ntp_time(time.time()))
+
+    def closed_by_peer(self) -> None:
+        self.close(SessionEvent.ENDED, "the browser left")
+
+    async def _connect(self, negotiated: Negotiated | None) -> None:
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                if negotiated is None:
+                    await asyncio.Event().wait()
+                else:
+                    await self.peer.connect(negotiated, self._connected)
+        except TimeoutError:
+            had_check = self.peer.ice.path is not None
+            missing = "the DTLS handshake did not end" if had_check else "no connectivity check reached the media port"
+            waited_for = missing if negotiated else "no answer came"
+            self.close(SessionEvent.BROKE, f"{waited_for} within {CONNECT_TIMEOUT:g} s")
+        except DtlsFailed as error:
+            self.close(SessionEvent.BROKE, str(error))
+
+    def _connected(self, dtls: DtlsTransport, path: Path) -> None:
+        if self.negotiated is None or not self._advance(SessionEvent.ESTABLISHED, ""):
+            return
+        self.connected_after = time.time() - self.created_at
+        self._surroundings.observe_join(self.connected_after)
+        self.viewer = Viewer(self.negotiated.video, dtls, path, self._surroundings.egress.buffer, self.stream.lagging)
+        self.stream.add(self.viewer)
+        self._log.info(
+            "viewer joined",
+            after=round(self.connected_after, 3),
+            path=path.protocol,
+            srtp=dtls.srtp_profile,
+            profile=self.negotiated.video.profile_level_id,
+        )
+
+    async def _inject(self, event: InputEvent, sequence: int | None) -> None:
+        received_at = time.monotonic()
+        try:
+            injected_at = await self.inject(event)
+        except CaptureError as error:
+            self._send_control({"type": "error", "code": error.code, "detail": str(error), "seq": sequence})
+            return
+        if sequence is not None:
+            wall_clock = time.time() - (time.monotonic() - injected_at)
+            latency = (injected_at - received_at) * 1000
+            self._send_control_text(serialize(InputAck(sequence, wall_clock * 1000, latency)))
+
+    def _may_inject(self) -> bool:
+        now = time.monotonic()
+        earned = (now - self._input_at) * _INPUT_PER_SECOND
+        self._input_allowance = min(float(_INPUT_PER_SECOND), self._input_allowance + earned)
+        self._input_at = now
+        if self._input_allowance < 1:
+            return False
+        self._input_allowance -= 1
+        return True
+
+    async def _free(self) -> None:
+        if self.viewer is not None:
+            self.stream.remove(self.viewer)
+            if self.peer.dtls is not None and self.peer.dtls.is_connected:
+                self.viewer.send_goodbye()
+        await self.peer.aclose()
+        counters = asdict(self.viewer.counters) if self.viewer is not None else {}
+        self._log.info(
+            "viewer left",
+            reason=self.reason,
+            seconds=round(time.time() - self.created_at, 1),
+            state=self.state,
+            **counters,
+        )
+        self._ended(self)
+
+    def _advance(self, event: SessionEvent, reason: str) -> bool:
+        following = transition(self.state, event)
+        if following is None:
+            return False
+        self.state, self.reason = following, reason
+        self._tell("session", following, reason)
+        return True
+
+    def _tell(self, kind: str, state: str, reason: str) -> None:
+        for listener in tuple(self._listeners):
+            listener(kind, state, reason)
+        self._send_control({"type": f"{kind}-state", "state": state, "reason": reason})
+
+    def _send_control(self, message: dict[str, object]) -> None:
+        self._send_control_text(json.dumps(message))
+
+    def _send_control_text(self, text: str) -> None:
+        self.peer.send_message(_CONTROL_CHANNEL, text)

@@ -1,0 +1,192 @@
+"""All sessions of the process, and the service that the signaling routes ask (`signaling.service.Service`)."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+
+from capture.controller import Controller
+from capture.source import Source, Sources
+from media_service.devices import Device, Devices
+from media_service.rtc.viewer import ntp_time
+from media_service.session import Session, Surroundings
+from media_service.session_state import SessionEvent, SessionState
+from media_service.stream import Stream, StreamState
+from media_service.streams import Streams
+from media_service.totals import Totals
+from signaling.errors import Full, NotFound
+from signaling.jsep import create_answer, create_offer, parse_offer
+from signaling.service import DeviceDescription, Listener
+
+LARGEST_SESSION_COUNT = 1000
+FIRST_PICTURE_TIMEOUT = 10.0
+"""Seconds that a viewer waits for a source to begin."""
+
+_ROUND = 1.0
+_SLICES = 20
+
+
+class Sessions:
+    """Opens sessions on streams, and looks after them until they end."""
+
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        devices: Devices,
+        sources: Sources,
+        ice_servers: Sequence[dict[str, str | list[str]]],
+        open_controller: Callable[[Device], Controller | None],
+        *,
+        grace: float,
+    ) -> None:
+        """`open_controller` gives what injects input into a device; None when it takes none."""
+        self.streams = Streams(surroundings.tasks, surroundings.egress, self._stream_changed, grace=grace)
+        self.totals = Totals()
+        self.opened = 0
+        self.failed = 0
+        self._surroundings = surroundings
+        self._devices = devices
+        self._sources = sources
+        self._ice_servers = ice_servers
+        self._open_controller = open_controller
+        self._controllers: dict[str, Controller] = {}
+        self._sessions: dict[str, Session] = {}
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(tuple(self._sessions.values()))
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    async def answer(self, device_id: str, offer_sdp: str) -> tuple[Session, str]:
+        offer = parse_offer(offer_sdp)
+        async with self._opening(device_id) as (session, profile_level_id):
+            ssrc, rtx_ssrc = _new_ssrcs()
+            text, negotiated = create_answer(
+                offer,
+                profile_level_id,
+                session.local_transport(),
+                session_id=secrets.randbits(62),
+                ssrc=ssrc,
+                rtx_ssrc=rtx_ssrc,
+            )
+            session.answered(negotiated)
+            return session, text
+
+    async def offer(self, device_id: str) -> tuple[Session, str]:
+        async with self._opening(device_id) as (session, profile_level_id):
+            ssrc, rtx_ssrc = _new_ssrcs()
+            text, media = create_offer(
+                profile_level_id,
+                session.local_transport(),
+                session_id=secrets.randbits(62),
+                ssrc=ssrc,
+                rtx_ssrc=rtx_ssrc,
+            )
+            session.offered(media)
+            return session, text
+
+    def session(self, session_id: str) -> Session:
+        session = self._sessions.get(session_id)
+        if session is None:
+            raise NotFound("there is no such session; it may have ended", code="session_not_found")
+        return session
+
+    def watch(self, session: Session, listener: Listener) -> Callable[[], None]:
+        return session.watch(listener)
+
+    async def devices(self) -> Sequence[DeviceDescription]:
+        return [self._describe(device) for device in self._devices]
+
+    def ice_servers(self) -> Sequence[dict[str, str | list[str]]]:
+        return self._ice_servers
+
+    async def look_after(self) -> None:
+        """Send sender reports and end what has lost consent, each session once per second. Never ends."""
+        # In slices: a report costs some 15 microseconds, and there may be hundreds of viewers.
+        turn = 0
+        while True:
+            await asyncio.sleep(_ROUND / _SLICES)
+            now, ntp = time.monotonic(), ntp_time(time.time())
+            for session in tuple(self._sessions.values())[turn::_SLICES]:
+                if not session.has_consent(now):
+                    session.close(SessionEvent.BROKE, "the browser is not heard of any more")
+                elif session.viewer is not None:
+                    session.viewer.send_report(now, ntp)
+            turn = (turn + 1) % _SLICES
+
+    async def aclose(self) -> None:
+        """Say goodbye to every viewer."""
+        await asyncio.gather(*(session.aclose("the service stops") for session in self))
+
+    @asynccontextmanager
+    async def _opening(self, device_id: str) -> AsyncIterator[tuple[Session, str]]:
+        """A new session on the device's stream, and the stream's profile; undone when the block raises."""
+        device = self._devices.find(device_id)
+        if len(self._sessions) >= LARGEST_SESSION_COUNT:
+            raise Full(f"{LARGEST_SESSION_COUNT} viewers are connected, which is the limit", retry_after=10)
+        stream = self.streams.hold(device_id, self._opener(device))
+        try:
+            sps = await stream.ready(FIRST_PICTURE_TIMEOUT)
+        except BaseException:
+            self.streams.release(stream)
+            raise
+        session = Session(self._surroundings, stream, self._controller(device), self._session_ended)
+        self._sessions[session.session_id] = session
+        self.opened += 1
+        try:
+            yield session, sps.profile_level_id
+        except BaseException as error:
+            await session.aclose(str(error))
+            raise
+
+    def _opener(self, device: Device) -> Callable[[], Awaitable[Source]]:
+        return lambda: self._sources.open(device.source)
+
+    def _controller(self, device: Device) -> Controller | None:
+        controller = self._controllers.get(device.device_id)
+        if controller is None:
+            controller = self._open_controller(device)
+            if controller is not None:
+                self._controllers[device.device_id] = controller
+        return controller
+
+    def _session_ended(self, session: Session) -> None:
+        self._sessions.pop(session.session_id, None)
+        self.failed += session.state is SessionState.FAILED
+        if session.viewer is not None:
+            self.totals.viewer_left(session.viewer)
+        self.streams.release(session.stream)
+
+    def _stream_changed(self, stream: Stream) -> None:
+        for session in self:
+            if session.stream is stream:
+                session.stream_changed()
+        if stream.state is not StreamState.STOPPED:
+            return
+        self.totals.stream_stopped(stream)
+        if stream.device_id in self._controllers:
+            controller = self._controllers.pop(stream.device_id)
+            self._surroundings.tasks.start(controller.aclose(), f"controller {stream.device_id} closing")
+
+    def _describe(self, device: Device) -> DeviceDescription:
+        stream = self.streams.get(device.device_id)
+        facts = stream.facts if stream is not None else None
+        sps = stream.sps if stream is not None else None
+        return DeviceDescription(
+            device_id=device.device_id,
+            model=device.model,
+            state=device.state,
+            capture_mode=facts.kind if facts is not None else None,
+            reason=device.reason or (stream.reason if stream is not None else ""),
+            width=sps.width if sps is not None else None,
+            height=sps.height if sps is not None else None,
+            viewers=len(stream.viewers) if stream is not None else 0,
+        )
+
+
+def _new_ssrcs() -> tuple[int, int]:
+    """Two different random SSRCs (RFC 3550 section 8.1)."""
+    ssrc = secrets.randbits(32) | 1
+    return ssrc, ssrc ^ 1

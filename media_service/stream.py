@@ -1,0 +1,204 @@
+"""One source shared by its viewers."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+
+import structlog
+
+from capture.errors import CaptureError
+from capture.source import Source, SourceFacts
+from encoders.access_unit import AccessUnit
+from encoders.errors import BitstreamError
+from encoders.h264 import NalUnitType, SequenceParameterSet, nal_unit_type, parse_sps
+from media_service.rtc.egress import Egress
+from media_service.rtc.picture import GopCache, Picture
+from media_service.rtc.replay import Replay
+from media_service.rtc.viewer import Following, Viewer
+from signaling.errors import DeviceUnavailable
+
+_log = structlog.get_logger(__name__)
+
+_KEYFRAME_REQUEST_INTERVAL = 0.5
+_SHORT_GROUP = 30
+"""Pictures that are replayed even where a keyframe is to be had for the asking."""
+_CATCH_UP_DELAY = 0.25
+"""Seconds that a viewer whose buffer was full is left alone."""
+_FIRST_BACKOFF, _LONGEST_BACKOFF = 0.25, 5.0
+_IMMEDIATE_REASONS = frozenset({"join", "pli", "fir", "request"})
+
+
+class StreamState(StrEnum):
+    STARTING = "starting"
+    RUNNING = "running"
+    RECONNECTING = "reconnecting"
+    STOPPED = "stopped"
+
+
+class Stream:
+    """Takes access units from its source and hands them to the egress for every viewer.
+
+    When the source ends it is opened again for as long as the stream runs; the viewers keep their last picture.
+    """
+
+    def __init__(
+        self,
+        device_id: str,
+        open_source: Callable[[], Awaitable[Source]],
+        egress: Egress,
+        state_changed: Callable[["Stream"], None],
+    ) -> None:
+        self.device_id = device_id
+        self.state = StreamState.STARTING
+        self.reason = ""
+        """Why the state is what it is, in words."""
+        self.facts: SourceFacts | None = None
+        """What the current source says about itself."""
+        self.sps: SequenceParameterSet | None = None
+        self.pictures = 0
+        self.octets = 0
+        self.keyframes_requested = 0
+        self.viewers: dict[Viewer, None] = {}
+        self._open_source = open_source
+        self._egress = egress
+        self._state_changed = state_changed
+        self._source: Source | None = None
+        self._cache = GopCache()
+        self._sps_nal_unit = b""
+        self._waiting: set[asyncio.Future[SequenceParameterSet]] = set()
+        self._requested_at = float("-inf")
+
+    async def ready(self, timeout: float) -> SequenceParameterSet:
+        """Wait for the first picture; what a decoder must be able to do to play the stream.
+
+        Raises `DeviceUnavailable` when the source cannot be opened, sends nothing in time, or no browser can play it.
+        """
+        if self.sps is None:
+            waiting = asyncio.get_running_loop().create_future()
+            self._waiting.add(waiting)
+            try:
+                async with asyncio.timeout(timeout):
+                    await waiting
+            except TimeoutError:
+                raise DeviceUnavailable(
+                    f"{self.device_id!r} sent no picture within {timeout:g} s", code="no_picture", retry_after=5
+                ) from None
+            finally:
+                self._waiting.discard(waiting)
+        sps = self.sps
+        if sps is None:
+            raise DeviceUnavailable(f"{self.device_id!r} sent no picture", code="no_picture", retry_after=5)
+        if sps.max_num_reorder_frames:
+            raise DeviceUnavailable(
+                f"{self.device_id!r} sends B-frames (up to {sps.max_num_reorder_frames} pictures out of order), "
+                "which browsers do not show; record it without",
+                code="b_frames_unsupported",
+            )
+        return sps
+
+    def add(self, viewer: Viewer) -> None:
+        """Begin to send to `viewer`: the cached pictures first, or a keyframe."""
+        self.viewers[viewer] = None
+        self._bring_in(viewer, "join")
+
+    def remove(self, viewer: Viewer) -> None:
+        """Stop sending to `viewer`."""
+        self.viewers.pop(viewer, None)
+        self._egress.forget(viewer)
+
+    def lagging(self, viewer: Viewer, reason: str) -> None:
+        """A viewer cannot go on without a keyframe or a replay."""
+        if reason in _IMMEDIATE_REASONS:
+            self._bring_in(viewer, reason)
+        else:
+            asyncio.get_running_loop().call_later(_CATCH_UP_DELAY, self._bring_in, viewer, reason)
+
+    async def run(self) -> None:
+        """Capture until cancelled."""
+        backoff = _FIRST_BACKOFF
+        while True:
+            pictures = self.pictures
+            try:
+                await self._capture()
+                reason = "the source ended"
+            except (CaptureError, BitstreamError) as error:
+                reason = str(error)
+                self._fail(error)
+            if self.pictures > pictures:
+                backoff = _FIRST_BACKOFF
+            self._set_state(StreamState.RECONNECTING, reason)
+            _log.warning("capture ended", device=self.device_id, reason=reason, retry_in=backoff)
+            await asyncio.sleep(backoff)
+            backoff = min(2 * backoff, _LONGEST_BACKOFF)
+
+    def stopped(self) -> None:
+        """Note that nothing runs any more."""
+        self._set_state(StreamState.STOPPED, "nobody watches")
+        self._cache.clear()
+
+    async def _capture(self) -> None:
+        source = await self._open_source()
+        try:
+            self._source, self.facts = source, source.facts
+            async for access_unit in source:
+                self._push(access_unit)
+        finally:
+            self._source = None
+            await source.aclose()
+
+    def _push(self, access_unit: AccessUnit) -> None:
+        if access_unit.is_keyframe:
+            self._read_parameters(access_unit)
+        self.pictures += 1
+        self.octets += access_unit.size
+        picture = Picture(access_unit, self.pictures, time.monotonic())
+        self._cache.add(picture)
+        if self.viewers:
+            if picture.is_keyframe:
+                for viewer in self.viewers:
+                    if viewer.following is Following.WAITING:
+                        viewer.following = Following.LIVE
+            self._egress.submit(picture, self.viewers)
+        if self.state is not StreamState.RUNNING:
+            self._set_state(StreamState.RUNNING, self.facts.reason if self.facts else "")
+
+    def _read_parameters(self, keyframe: AccessUnit) -> None:
+        nal_unit = next((each for each in keyframe.nal_units if nal_unit_type(each) is NalUnitType.SPS), b"")
+        if nal_unit and nal_unit != self._sps_nal_unit:
+            self.sps = parse_sps(nal_unit)
+            self._sps_nal_unit = nal_unit
+            for waiting in self._waiting:
+                if not waiting.done():
+                    waiting.set_result(self.sps)
+
+    def _bring_in(self, viewer: Viewer, reason: str) -> None:
+        if viewer not in self.viewers:
+            return
+        count = len(self._cache.pictures)
+        on_demand = self.facts is not None and self.facts.keyframe_on_demand
+        if count and (count <= _SHORT_GROUP or not on_demand):
+            self._egress.replay(Replay(viewer, self._cache))
+        else:
+            if viewer.following is not Following.LIVE:
+                viewer.following = Following.WAITING
+            self._request_keyframe()
+
+    def _request_keyframe(self) -> None:
+        now = time.monotonic()
+        if self._source is not None and now - self._requested_at >= _KEYFRAME_REQUEST_INTERVAL:
+            self._requested_at = now
+            self.keyframes_requested += 1
+            self._source.request_keyframe()
+
+    def _fail(self, error: CaptureError | BitstreamError) -> None:
+        code = error.code if isinstance(error, CaptureError) else "broken_video"
+        for waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_exception(
+                    DeviceUnavailable(f"{self.device_id!r} cannot be watched: {error}", code=code, retry_after=5)
+                )
+
+    def _set_state(self, state: StreamState, reason: str) -> None:
+        self.state, self.reason = state, reason
+        self._state_changed(self)

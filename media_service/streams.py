@@ -1,0 +1,84 @@
+"""Which streams run: each starts with its first user and stops a grace after its last."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+
+from capture.source import Source
+from media_service.rtc.egress import Egress
+from media_service.stream import Stream
+from media_service.tasks import Tasks
+
+GRACE = 3.0
+"""Seconds that capture goes on without a viewer: a page that is loaded again finds the stream running."""
+
+
+class _Use:
+    """A running stream and how many hold it."""
+
+    __slots__ = ("holders", "stop", "stream", "task")
+
+    def __init__(self, stream: Stream, task: asyncio.Task[None]) -> None:
+        self.stream = stream
+        self.task = task
+        self.holders = 0
+        self.stop: asyncio.TimerHandle | None = None
+
+
+class Streams:
+    """The running streams by device."""
+
+    def __init__(
+        self, tasks: Tasks, egress: Egress, state_changed: Callable[[Stream], None], *, grace: float = GRACE
+    ) -> None:
+        self._tasks = tasks
+        self._egress = egress
+        self._state_changed = state_changed
+        self._grace = grace
+        self._running: dict[str, _Use] = {}
+
+    def __iter__(self) -> Iterator[Stream]:
+        return (use.stream for use in self._running.values())
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def get(self, device_id: str) -> Stream | None:
+        """The device's stream while it runs."""
+        use = self._running.get(device_id)
+        return use.stream if use else None
+
+    def hold(self, device_id: str, open_source: Callable[[], Awaitable[Source]]) -> Stream:
+        """The device's stream, started if need be; to be given back by `release`."""
+        use = self._running.get(device_id)
+        if use is None:
+            stream = Stream(device_id, open_source, self._egress, self._state_changed)
+            task = self._tasks.start(self._run(stream), f"stream {device_id}")
+            use = self._running[device_id] = _Use(stream, task)
+        use.holders += 1
+        if use.stop is not None:
+            use.stop.cancel()
+            use.stop = None
+        return use.stream
+
+    def release(self, stream: Stream) -> None:
+        """Give back what `hold` gave; the last one starts the grace."""
+        use = self._running.get(stream.device_id)
+        if use is None or use.stream is not stream:
+            return
+        use.holders -= 1
+        if not use.holders:
+            use.stop = asyncio.get_running_loop().call_later(self._grace, self._stop, use)
+
+    async def _run(self, stream: Stream) -> None:
+        try:
+            await stream.run()
+        finally:
+            # A task that crashed leaves a stream that sends nothing; the next user gets a new one.
+            use = self._running.get(stream.device_id)
+            if use is not None and use.stream is stream:
+                del self._running[stream.device_id]
+            stream.stopped()
+
+    def _stop(self, use: _Use) -> None:
+        self._running.pop(use.stream.device_id, None)
+        use.task.cancel()

@@ -1,0 +1,89 @@
+"""Asks STUN servers for the address that a NAT gives to our media port (RFC 8489 section 5)."""
+
+import asyncio
+import socket
+from collections.abc import Sequence
+
+import structlog
+
+from media_service.ice_url import IceUrl
+from media_service.rtc.media_port import MediaPort
+from media_service.rtc.stun import StunMessage, TransportAddress, mapped_address
+
+_log = structlog.get_logger(__name__)
+
+_ATTEMPTS = (0.25, 0.5, 1.0)
+_REFRESH = 20.0
+"""Seconds between questions: a NAT forgets an unused mapping after as little as 30 (RFC 4787 section 4.3)."""
+
+ReflexiveAddress = tuple[TransportAddress, TransportAddress]
+"""The address that a STUN server saw, and the local one it was asked from."""
+
+
+class StunDiscovery:
+    """Keeps the reflexive addresses of the media port current."""
+
+    def __init__(self, port: MediaPort, servers: Sequence[IceUrl]) -> None:
+        self.addresses: tuple[ReflexiveAddress, ...] = ()
+        self._port = port
+        self._servers = servers
+        self._trouble: set[str] = set()
+
+    async def run(self) -> None:
+        """Ask now and again. Never ends; a server that does not answer is logged once."""
+        while True:
+            found: dict[ReflexiveAddress, None] = {}
+            for server in self._servers:
+                for reflexive in await self._ask_server(server):
+                    found[reflexive] = None
+            if tuple(found) != self.addresses:
+                self.addresses = tuple(found)
+                _log.info("public media address", addresses=[f"{ip}:{port}" for (ip, port), _ in found])
+            await asyncio.sleep(_REFRESH)
+
+    async def _ask_server(self, server: IceUrl) -> list[ReflexiveAddress]:
+        loop = asyncio.get_running_loop()
+        found: list[ReflexiveAddress] = []
+        try:
+            resolved = await loop.getaddrinfo(server.host, server.port, type=socket.SOCK_DGRAM)
+        except OSError as error:
+            self._note(server, f"its name cannot be resolved: {error}")
+            return found
+        for local in self._port.hosts:
+            family = socket.AF_INET6 if ":" in local else socket.AF_INET
+            remote = next((entry[4][:2] for entry in resolved if entry[0] == family), None)
+            # What a loopback socket sends never reaches a NAT.
+            if remote is None or (local in ("127.0.0.1", "::1") and str(remote[0]) not in ("127.0.0.1", "::1")):
+                continue
+            base = (local, self._port.number)
+            mapped = await self._ask(local, (str(remote[0]), int(remote[1])))
+            if mapped is None:
+                self._note(server, f"it does not answer {local}")
+            else:
+                self._trouble.discard(str(server))
+                if mapped != base:
+                    found.append((mapped, base))
+        return found
+
+    async def _ask(self, local: str, remote: TransportAddress) -> TransportAddress | None:
+        answered: asyncio.Future[StunMessage] = asyncio.get_running_loop().create_future()
+
+        def take(message: StunMessage) -> None:
+            if not answered.done():
+                answered.set_result(message)
+
+        for patience in _ATTEMPTS:
+            stop_waiting = self._port.ask(local, remote, take)
+            try:
+                async with asyncio.timeout(patience):
+                    return mapped_address(await asyncio.shield(answered))
+            except TimeoutError:
+                continue
+            finally:
+                stop_waiting()
+        return None
+
+    def _note(self, server: IceUrl, reason: str) -> None:
+        if str(server) not in self._trouble:
+            self._trouble.add(str(server))
+            _log.warning("a STUN server cannot be asked", server=str(server), reason=reason)

@@ -1,0 +1,68 @@
+"""What was counted by viewers and streams that have gone, so that the service's counters never fall."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+
+from media_service.rtc.viewer import Viewer, ViewerCounters
+from media_service.stream import Stream
+
+
+@dataclass(slots=True)
+class CaptureCounters:
+    """What streams of one kind of capture counted."""
+
+    pictures: int = 0
+    octets: int = 0
+    keyframes_requested: int = 0
+
+
+class Totals:
+    """The sums over everything that has gone."""
+
+    def __init__(self) -> None:
+        self._viewers = ViewerCounters()
+        self._drops: Counter[str] = Counter()
+        self._streams: dict[str, CaptureCounters] = {}
+
+    def viewer_left(self, viewer: Viewer) -> None:
+        """Keep the counts of a viewer who is gone."""
+        _add(self._viewers, viewer.counters)
+        self._drops.update(viewer.drops)
+
+    def stream_stopped(self, stream: Stream) -> None:
+        """Keep the counts of a stream that has stopped."""
+        _add_stream(self._streams, stream)
+
+    def of_viewers(self, viewers: Iterable[Viewer]) -> tuple[ViewerCounters, Counter[str]]:
+        """The counts and drops of those who left and of `viewers` together."""
+        counters, drops = ViewerCounters(), Counter(self._drops)
+        _add(counters, self._viewers)
+        for viewer in viewers:
+            _add(counters, viewer.counters)
+            drops.update(viewer.drops)
+        return counters, drops
+
+    def of_streams(self, streams: Iterable[Stream]) -> dict[str, CaptureCounters]:
+        """The counts of the stopped and of `streams` together, by kind of capture."""
+        sums = {
+            kind: CaptureCounters(counts.pictures, counts.octets, counts.keyframes_requested)
+            for kind, counts in self._streams.items()
+        }
+        for stream in streams:
+            _add_stream(sums, stream)
+        return sums
+
+
+def _add(to: ViewerCounters, other: ViewerCounters) -> None:
+    for field in fields(ViewerCounters):
+        setattr(to, field.name, getattr(to, field.name) + getattr(other, field.name))
+
+
+def _add_stream(sums: dict[str, CaptureCounters], stream: Stream) -> None:
+    if stream.facts is None:
+        return
+    counts = sums.setdefault(stream.facts.kind, CaptureCounters())
+    counts.pictures += stream.pictures
+    counts.octets += stream.octets
+    counts.keyframes_requested += stream.keyframes_requested

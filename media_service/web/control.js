@@ -1,0 +1,96 @@
+// @ts-check
+/** The data channel `control`: input to the phone, acknowledgements and news from the service (contract section 4). */
+
+/**
+ * @typedef {{type: "touch", action: "down" | "move" | "up", x: number, y: number, width: number, height: number,
+ *            pointerId: number}
+ *         | {type: "key", action: "press", keyCode: number}
+ *         | {type: "text", text: string}} InputMessage
+ */
+/** @typedef {{type: string, state?: string, reason?: string}} ServiceMessage */
+
+/** Unacknowledged inputs whose times are remembered; a service that never acknowledges costs no more than this. */
+const REMEMBERED = 256;
+/** Finger moves under way at once. Shell `input` on a phone takes tens of milliseconds each: more would lag behind. */
+const MOVES_IN_FLIGHT = 4;
+const BUFFERED_LIMIT_BYTES = 65536;
+
+/** Fires `message` (CustomEvent of ServiceMessage) for whatever is not an acknowledgement. */
+export class ControlChannel extends EventTarget {
+  /** @type {RTCDataChannel} */
+  #channel;
+  #sequence = 0;
+  /** @type {Map<number, {sentAt: number, isMove: boolean}>} */
+  #unacknowledged = new Map();
+  #movesInFlight = 0;
+  #isAcknowledging = false;
+
+  /** Milliseconds from the last acknowledged input to its acknowledgement; null before the first. */
+  latencyMs = /** @type {number | null} */ (null);
+
+  /** @param {RTCDataChannel} channel */
+  constructor(channel) {
+    super();
+    this.#channel = channel;
+    channel.addEventListener("message", (event) => this.#receive(event.data));
+  }
+
+  /** Whether another finger move may be sent now; a held one is replaced by its successor, never queued. */
+  get takesMoves() {
+    if (this.#channel.bufferedAmount > BUFFERED_LIMIT_BYTES) return false;
+    return !this.#isAcknowledging || this.#movesInFlight < MOVES_IN_FLIGHT;
+  }
+
+  /**
+   * @param {InputMessage} message
+   * @returns {boolean} false when the channel is not open: the input is then lost
+   */
+  send(message) {
+    if (this.#channel.readyState !== "open") return false;
+    this.#sequence += 1;
+    const isMove = message.type === "touch" && message.action === "move";
+    this.#channel.send(JSON.stringify({ ...message, seq: this.#sequence }));
+    this.#unacknowledged.set(this.#sequence, { sentAt: performance.now(), isMove });
+    if (isMove) this.#movesInFlight += 1;
+    if (this.#unacknowledged.size > REMEMBERED) this.#forget(this.#unacknowledged.keys().next().value ?? 0);
+    return true;
+  }
+
+  /** @param {unknown} data */
+  #receive(data) {
+    const message = parse(data);
+    if (message === null) return;
+    if (typeof message.seq === "number") {
+      const sent = this.#forget(message.seq);
+      if (sent !== undefined) {
+        this.#isAcknowledging = true;
+        if (message.type === "input-ack") this.latencyMs = performance.now() - sent.sentAt;
+        this.dispatchEvent(new Event("acknowledged"));
+      }
+    }
+    if (message.type !== "input-ack") this.dispatchEvent(new CustomEvent("message", { detail: message }));
+  }
+
+  /** @param {number} sequence */
+  #forget(sequence) {
+    const sent = this.#unacknowledged.get(sequence);
+    if (sent === undefined) return undefined;
+    this.#unacknowledged.delete(sequence);
+    if (sent.isMove) this.#movesInFlight -= 1;
+    return sent;
+  }
+}
+
+/**
+ * @param {unknown} data
+ * @returns {ServiceMessage & {seq?: unknown} | null} null for what is not a message of ours
+ */
+function parse(data) {
+  if (typeof data !== "string") return null;
+  try {
+    const message = JSON.parse(data);
+    return message !== null && typeof message === "object" && typeof message.type === "string" ? message : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,31 @@
+// @ts-check
+/** The STUN and TURN servers that the service names for its viewers. */
+
+/** Credentials for TURN expire; nobody hands out shorter ones than this. */
+const AGE_MS = 300000;
+const TIMEOUT_MS = 3000;
+
+export class IceServers {
+  #address;
+  /** @type {{servers: RTCIceServer[], at: number} | null} */
+  #known = null;
+
+  /** @param {URL} address */
+  constructor(address) {
+    this.#address = address;
+  }
+
+  /** @returns {Promise<RTCIceServer[]>} none when the service cannot say: most viewers need none */
+  async get() {
+    if (this.#known !== null && performance.now() - this.#known.at < AGE_MS) return this.#known.servers;
+    try {
+      const response = await fetch(this.#address, { signal: AbortSignal.timeout(TIMEOUT_MS) });
+      const { iceServers } = await response.json();
+      if (!response.ok || !Array.isArray(iceServers)) return [];
+      this.#known = { servers: iceServers, at: performance.now() };
+      return iceServers;
+    } catch {
+      return [];
+    }
+  }
+}

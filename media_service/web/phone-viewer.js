@@ -1,0 +1,251 @@
+// @ts-check
+/**
+ * `<phone-viewer device="…">`: a phone's screen with its buttons, state and numbers, for any page.
+ *
+ *     <script type="module" src="https://media.example/phone-viewer.js"></script>
+ *     <phone-viewer device="192.168.1.2:5555"></phone-viewer>
+ *
+ * Attributes: `device`; `api`, the API's address, by default beside this module; `width` and `height`, the phone's shape
+ * before its first picture; `statistics`, present while the numbers are open. It fills the box that the page gives it.
+ */
+
+import { icons } from "./icons.js";
+import { AndroidKey } from "./keys.js";
+import { style } from "./phone-viewer-style.js";
+import { DELAY_HINT, StatisticsPanel, bitRate, frameRate, milliseconds, percent } from "./statistics-panel.js";
+import { Still } from "./still.js";
+import { PhoneViewer } from "./viewer.js";
+
+/** @typedef {import("./viewer.js").ViewerState} ViewerState */
+
+/** @type {Record<ViewerState, string>} */
+const STATE_WORDS = {
+  idle: "Stopped",
+  connecting: "Connecting",
+  live: "Live",
+  reconnecting: "Reconnecting",
+  "device-lost": "Phone lost",
+  unavailable: "Not available",
+};
+
+/** @type {ReadonlyArray<[string, string, number]>} name, picture, key */
+const KEYS = [
+  ["Back", icons.back, AndroidKey.BACK],
+  ["Home", icons.home, AndroidKey.HOME],
+  ["App switch", icons.recents, AndroidKey.APP_SWITCH],
+  ["Volume up", icons.volumeUp, AndroidKey.VOLUME_UP],
+  ["Volume down", icons.volumeDown, AndroidKey.VOLUME_DOWN],
+  ["Power", icons.power, AndroidKey.POWER],
+];
+
+const template = document.createElement("template");
+template.innerHTML = `
+  <div class="frame">
+    <header>
+      <p class="state" role="status"><i></i><span></span></p>
+      <p class="numbers" aria-hidden="true">
+        <span data-number="fps" title="Pictures decoded per second"></span>
+        <span data-number="rate" title="Bit rate"></span>
+        <span data-number="rtt" title="Round trip between this browser and the service"></span>
+        <span data-number="loss" title="Packets lost, before retransmission"></span>
+        <span data-number="delay" title="${DELAY_HINT}"></span>
+      </p>
+    </header>
+    <div class="toolbar" role="toolbar" aria-label="Phone buttons">
+      ${KEYS.map(([name, picture, key], index) => `${index === 3 ? "<hr>" : ""}<button type="button" data-key="${key}" aria-label="${name}" title="${name}">${picture}</button>`).join("")}
+      <hr>
+      <button type="button" data-action="keyboard" aria-label="Keyboard" title="Keyboard">${icons.keyboard}</button>
+      <button type="button" data-action="statistics" aria-label="Numbers" title="Numbers" aria-pressed="false">${icons.statistics}</button>
+      <button type="button" data-action="fullscreen" aria-label="Full screen" title="Full screen">${icons.enlarge}</button>
+    </div>
+    <div class="screen">
+      <video muted autoplay playsinline disablepictureinpicture disableremoteplayback tabindex="-1" aria-hidden="true"></video>
+      <canvas hidden aria-hidden="true"></canvas>
+      <textarea aria-label="Phone screen: what you type goes to the phone, Shift and Tab leaves it" autocapitalize="off"
+        autocomplete="off" autocorrect="off" spellcheck="false" rows="1"></textarea>
+      <div class="notice">
+        <div class="spinner" aria-hidden="true"></div>
+        <strong></strong>
+        <p class="reason"></p>
+        <p class="next"></p>
+        <button type="button" data-action="retry">Try now</button>
+      </div>
+    </div>
+  </div>
+  <section class="statistics" aria-label="Numbers" hidden></section>
+`;
+
+export class PhoneViewerElement extends HTMLElement {
+  static observedAttributes = ["device", "width", "height", "statistics"];
+
+  #root = this.attachShadow({ mode: "open" });
+  /** @type {PhoneViewer | null} */
+  #viewer = null;
+  /** @type {Still} */
+  #still;
+  #panel;
+  #capture = "";
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #countdown;
+
+  constructor() {
+    super();
+    this.#root.adoptedStyleSheets = [style];
+    this.#root.append(template.content.cloneNode(true));
+    this.#still = new Still(this.#video, this.#find("canvas"));
+    this.#panel = new StatisticsPanel(this.#find(".statistics"));
+    this.#root.addEventListener("click", (event) => this.#click(event));
+    // Only a mouse's press may move the focus to the phone: on a touch screen it would open the keyboard each time.
+    const screen = this.#find(".screen");
+    screen.addEventListener("pointerdown", (event) => {
+      if (event.pointerType !== "touch" && event.target !== this.#find("[data-action=retry]")) this.#keyboard.focus({ preventScroll: true });
+    });
+    // A press on a button or on the picture leaves the focus where it is, or typing would end with every click.
+    for (const part of [screen, this.#find(".toolbar")]) part.addEventListener("mousedown", (event) => event.preventDefault());
+    this.#video.addEventListener("resize", () => this.#shape());
+    this.#find("[data-action=fullscreen]").hidden = !document.fullscreenEnabled;
+  }
+
+  /** The viewer inside, for scripts; there from the moment the element is on the page. */
+  get viewer() {
+    this.#viewer ??= this.#createViewer();
+    return this.#viewer;
+  }
+
+  connectedCallback() {
+    this.#shape();
+    this.#watch();
+  }
+
+  disconnectedCallback() {
+    clearInterval(this.#countdown);
+    this.#viewer?.stop();
+  }
+
+  /** @param {string} name */
+  attributeChangedCallback(name) {
+    if (name === "statistics") return this.#showStatistics();
+    if (name !== "device") return this.#shape();
+    if (this.isConnected) this.#watch();
+  }
+
+  /** Opens or closes the numbers. */
+  toggleStatistics() {
+    this.toggleAttribute("statistics");
+  }
+
+  #createViewer() {
+    const api = this.getAttribute("api");
+    const options = { surface: this.#find(".screen"), keyboard: this.#keyboard, ...(api ? { api } : {}) };
+    const viewer = new PhoneViewer(this.#video, options);
+    viewer.addEventListener("state", () => this.#showState());
+    // The first picture of a join may be seconds old, and what follows runs in fast-forward until it is live.
+    viewer.addEventListener("picture", () => this.#still.keep());
+    viewer.addEventListener("caught-up", () => this.#still.drop());
+    viewer.addEventListener("stats", () => this.#showNumbers());
+    viewer.addEventListener("message", (event) => {
+      const { type, state, reason } = /** @type {CustomEvent} */ (event).detail;
+      if (type === "stream-state") this.#capture = [state, reason].filter((text) => typeof text === "string" && text).join(": ");
+    });
+    return viewer;
+  }
+
+  #watch() {
+    const device = this.getAttribute("device");
+    this.#still.drop();
+    this.#capture = "";
+    if (device) this.viewer.watch(device);
+    else this.#viewer?.stop();
+    this.#showState();
+  }
+
+  /** The screen takes the video's shape, before that the shape that the page named. */
+  #shape() {
+    const hinted = { width: Number(this.getAttribute("width")) || 9, height: Number(this.getAttribute("height")) || 16 };
+    const { videoWidth: width, videoHeight: height } = this.#video;
+    const shape = width > 0 && height > 0 ? { width, height } : hinted;
+    const screen = this.#find(".frame");
+    screen.style.setProperty("--width", String(shape.width));
+    screen.style.setProperty("--height", String(shape.height));
+  }
+
+  #showState() {
+    const state = this.#viewer?.state ?? "idle";
+    const reason = this.#viewer?.reason ?? "";
+    if (state !== "live" && state !== "connecting") this.#still.keep();
+    this.#find(".frame").dataset.state = state;
+    this.#find(".state span").textContent = STATE_WORDS[state];
+    this.#find(".notice strong").textContent = state === "connecting" || state === "reconnecting" ? `${STATE_WORDS[state]}…` : STATE_WORDS[state];
+    this.#find(".notice .reason").textContent = reason;
+    if (state !== "live") for (const cell of this.#root.querySelectorAll("[data-number]")) cell.textContent = "";
+    clearInterval(this.#countdown);
+    this.#showNextTry();
+    if (this.#viewer?.retryAt) this.#countdown = setInterval(() => this.#showNextTry(), 500);
+  }
+
+  #showNextTry() {
+    const retryAt = this.#viewer?.retryAt ?? null;
+    const seconds = retryAt === null ? 0 : Math.ceil((retryAt - performance.now()) / 1000);
+    // A try that is due at once needs no announcement.
+    this.#find(".notice .next").textContent = seconds > 1 ? `Next try in ${seconds} s` : "";
+    this.#find("[data-action=retry]").hidden = !(seconds > 1 || (this.#viewer?.state === "unavailable" && retryAt === null));
+  }
+
+  #showNumbers() {
+    const stats = this.#viewer?.stats;
+    if (!stats || !this.#viewer) return;
+    const numbers = {
+      fps: frameRate(stats.framesPerSecond),
+      rate: bitRate(stats.bitsPerSecond),
+      rtt: `RTT ${milliseconds(stats.roundTripMs)}`,
+      loss: `loss ${percent(stats.lossPercent)}`,
+      delay: `delay ${milliseconds(stats.delayMs)}`,
+    };
+    if (this.#viewer.state === "live") {
+      for (const [name, text] of Object.entries(numbers)) this.#find(`[data-number=${name}]`).textContent = text;
+    }
+    this.#panel.show({ stats, inputLatencyMs: this.#viewer.inputLatencyMs, capture: this.#capture });
+  }
+
+  #showStatistics() {
+    const isOpen = this.hasAttribute("statistics");
+    this.#find(".statistics").hidden = !isOpen;
+    this.#find("[data-action=statistics]").ariaPressed = String(isOpen);
+  }
+
+  /** @param {Event} event */
+  #click(event) {
+    const button = /** @type {Element} */ (event.target).closest("button");
+    if (button?.dataset.key) this.viewer.press(Number(button.dataset.key));
+    switch (button?.dataset.action) {
+      case "keyboard":
+        return this.#root.activeElement === this.#keyboard ? this.#keyboard.blur() : this.#keyboard.focus();
+      case "statistics":
+        return this.toggleStatistics();
+      case "retry":
+        return this.viewer.retry();
+      case "fullscreen":
+        if (document.fullscreenElement) document.exitFullscreen();
+        else this.requestFullscreen().catch(() => {});
+    }
+  }
+
+  get #video() {
+    return /** @type {HTMLVideoElement} */ (this.#find("video"));
+  }
+
+  get #keyboard() {
+    return /** @type {HTMLTextAreaElement} */ (this.#find("textarea"));
+  }
+
+  /**
+   * @template {string} Selector
+   * @param {Selector} selector
+   * @returns {Selector extends keyof HTMLElementTagNameMap ? HTMLElementTagNameMap[Selector] : HTMLElement}
+   */
+  #find(selector) {
+    return /** @type {any} */ (this.#root.querySelector(selector));
+  }
+}
+
+customElements.define("phone-viewer", PhoneViewerElement);

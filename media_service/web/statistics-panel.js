@@ -1,0 +1,107 @@
+// @ts-check
+/** The numbers of a session as a table for people. */
+
+/** @typedef {import("./statistics.js").Statistics} Statistics */
+/** @typedef {{stats: Statistics, inputLatencyMs: number | null, capture: string}} Shown */
+/** @typedef {{name: string, hint?: string, value: (shown: Shown) => string}} Row */
+
+const UNKNOWN = "–";
+
+/** @param {number | null} value @param {number} digits @param {string} unit */
+function number(value, digits, unit) {
+  return value === null ? UNKNOWN : `${value.toFixed(digits)} ${unit}`.trim();
+}
+
+/** @param {number | null} value */
+export function milliseconds(value) {
+  return number(value, value !== null && value < 10 ? 1 : 0, "ms");
+}
+
+/** @param {number | null} value */
+export function bitRate(value) {
+  if (value === null) return UNKNOWN;
+  return value < 1e6 ? number(value / 1e3, 0, "kbit/s") : number(value / 1e6, 1, "Mbit/s");
+}
+
+/** @param {number | null} value */
+export function percent(value) {
+  return number(value, value !== null && value > 0 && value < 10 ? 1 : 0, "%");
+}
+
+/** @param {number | null} value */
+export function frameRate(value) {
+  return number(value, 0, "fps");
+}
+
+export const DELAY_HINT =
+  "Network + buffer + decode: half of the round trip, the time in the jitter buffer and the time in the decoder. " +
+  "Not in it: capture and encoding on the phone, and your display.";
+
+/** @type {ReadonlyArray<{title: string, rows: Row[]}>} */
+const GROUPS = [
+  {
+    title: "Picture",
+    rows: [
+      { name: "Frame rate", hint: "Pictures decoded per second; a still screen sends few", value: ({ stats }) => frameRate(stats.framesPerSecond) },
+      { name: "Size", value: ({ stats }) => (stats.width ? `${stats.width} × ${stats.height}` : UNKNOWN) },
+      { name: "Codec", hint: "As negotiated; the stream may use less", value: ({ stats }) => stats.codec || UNKNOWN },
+      { name: "Capture", hint: "How the phone's screen is captured", value: ({ capture }) => capture || UNKNOWN },
+    ],
+  },
+  {
+    title: "Delay",
+    rows: [
+      { name: "Delay", hint: DELAY_HINT, value: ({ stats }) => milliseconds(stats.delayMs) },
+      { name: "Round trip", hint: "Between this browser and the service", value: ({ stats }) => milliseconds(stats.roundTripMs) },
+      { name: "Jitter buffer", hint: "Average stay of a picture", value: ({ stats }) => milliseconds(stats.jitterBufferMs) },
+      { name: "Decode", hint: "Average per picture", value: ({ stats }) => milliseconds(stats.decodeMs) },
+      { name: "Input", hint: "From your last input to the service's word that the phone has it", value: ({ inputLatencyMs }) => milliseconds(inputLatencyMs) },
+    ],
+  },
+  {
+    title: "Network",
+    rows: [
+      { name: "Bit rate", value: ({ stats }) => bitRate(stats.bitsPerSecond) },
+      { name: "Loss", hint: "Of the last second's packets, before retransmission", value: ({ stats }) => percent(stats.lossPercent) },
+      { name: "Path", hint: "Your address → the service's address", value: ({ stats }) => stats.path || UNKNOWN },
+    ],
+  },
+  {
+    title: "Trouble since the start",
+    rows: [
+      { name: "Freezes", value: ({ stats }) => (stats.freezes ? `${stats.freezes} (${milliseconds(stats.freezeMs)})` : "none") },
+      { name: "Dropped pictures", value: ({ stats }) => `${stats.framesDropped} of ${stats.framesDecoded + stats.framesDropped}` },
+      { name: "Lost packets", value: ({ stats }) => `${stats.packetsLost}, ${stats.retransmitted} resent` },
+      { name: "Keyframes", value: ({ stats }) => `${stats.keyframesDecoded}, ${stats.keyframeRequests} asked for` },
+    ],
+  },
+];
+
+export class StatisticsPanel {
+  /** @type {{row: Row, cell: HTMLElement}[]} */
+  #cells = [];
+
+  /** @param {HTMLElement} element filled with the table */
+  constructor(element) {
+    for (const { title, rows } of GROUPS) {
+      const heading = document.createElement("h3");
+      heading.textContent = title;
+      const list = document.createElement("dl");
+      for (const row of rows) {
+        const term = document.createElement("dt");
+        const cell = document.createElement("dd");
+        term.textContent = row.name;
+        if (row.hint) term.title = cell.title = row.hint;
+        cell.textContent = UNKNOWN;
+        list.append(term, cell);
+        this.#cells.push({ row, cell });
+      }
+      element.append(heading, list);
+    }
+  }
+
+  /** @param {Shown} shown */
+  show(shown) {
+    for (const { row, cell } of this.#cells) cell.textContent = row.value(shown);
+  }
+}

@@ -1,0 +1,349 @@
+// @ts-check
+/**
+ * Watches and drives one phone, and comes back by itself after every lost connection.
+ *
+ *     import { PhoneViewer } from "https://media.example/viewer.js";
+ *     const viewer = new PhoneViewer(document.querySelector("video"));
+ *     viewer.addEventListener("state", () => console.log(viewer.state, viewer.reason));
+ *     viewer.watch("192.168.1.2:5555");
+ *
+ * `<phone-viewer device="…">` of phone-viewer.js is the same with buttons, state and numbers around it.
+ */
+
+import { backoff } from "./backoff.js";
+import { CatchUp } from "./catch-up.js";
+import { IceServers } from "./ice-servers.js";
+import { Refusal } from "./refusal.js";
+import { Sample, measure } from "./statistics.js";
+import { TouchInput } from "./touch.js";
+import { TypingInput } from "./typing.js";
+import { WhepSession } from "./whep.js";
+
+/** @typedef {"idle" | "connecting" | "live" | "reconnecting" | "device-lost" | "unavailable"} ViewerState */
+/** @typedef {import("./control.js").InputMessage} InputMessage */
+/** @typedef {import("./control.js").ServiceMessage} ServiceMessage */
+/** @typedef {import("./statistics.js").Statistics} Statistics */
+
+const STATISTICS_PERIOD_MS = 1000;
+/** A connection that lasted this long was a good one: the next loss is retried quickly again. */
+const GOOD_CONNECTION_MS = 5000;
+/** Asking again for what was refused changes less quickly than a network does. */
+const REFUSED_RETRY_MS = 5000;
+/** After a replay a still screen sends nothing more; then this silence says that it is over. */
+const SILENCE_MS = 120;
+
+/**
+ * Fires `state` on every change of state, reason or next try, `picture` at the first picture of a session, `caught-up`
+ * when its pictures are live, `stats` once a second, and `message` (CustomEvent of ServiceMessage) for the service's news.
+ */
+export class PhoneViewer extends EventTarget {
+  #video;
+  #api;
+  #iceServers;
+  #touch;
+  #typing;
+  /** @type {WhepSession | null} */
+  #session = null;
+  #device = "";
+  /** @type {ViewerState} */
+  #state = "idle";
+  #reason = "";
+  #failures = 0;
+  #hasBeenLive = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} runs while the next try is waited for */
+  #retryTimer;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #statisticsTimer;
+  /** @type {Sample | null} */
+  #sample = null;
+  #listening = new AbortController();
+
+  /** When the next try begins (`performance.now()`); null while none is waited for. */
+  retryAt = /** @type {number | null} */ (null);
+  /** Of the present session, as `performance.now()`: */
+  offerSentAt = /** @type {number | null} */ (null);
+  firstPictureAt = /** @type {number | null} */ (null);
+  caughtUpAt = /** @type {number | null} */ (null);
+  /** Sessions tried since `watch`. */
+  attempts = 0;
+  /** The last second's numbers. */
+  stats = /** @type {Statistics | null} */ (null);
+
+  /**
+   * @param {HTMLVideoElement} video
+   * @param {object} [options]
+   * @param {string | URL} [options.api] address of the API; by default `api/media` beside this module
+   * @param {HTMLElement} [options.surface] takes the pointers instead of the video
+   * @param {HTMLTextAreaElement} [options.keyboard] typed to while it has the focus
+   */
+  constructor(video, { api = new URL("./api/media", import.meta.url), surface = video, keyboard } = {}) {
+    super();
+    this.#video = video;
+    this.#api = new URL(`${String(new URL(api, document.baseURI)).replace(/\/+$/, "")}/`);
+    this.#iceServers = new IceServers(new URL("ice-servers", this.#api));
+    video.muted = true;
+    video.autoplay = true;
+    video.playsInline = true;
+    const send = (/** @type {InputMessage} */ message) => this.#session?.control.send(message) ?? false;
+    this.#touch = new TouchInput(surface, video, { send, takesMoves: () => this.#session?.control.takesMoves ?? true });
+    this.#typing = keyboard && new TypingInput(keyboard, send);
+    this.#send = send;
+  }
+
+  /** @type {(message: InputMessage) => boolean} */
+  #send;
+
+  get device() {
+    return this.#device;
+  }
+
+  get state() {
+    return this.#state;
+  }
+
+  /** Why the state is what it is, in words; empty while all is well. */
+  get reason() {
+    return this.#reason;
+  }
+
+  /** Milliseconds from the last input to the service's word that the phone has it; null before the first. */
+  get inputLatencyMs() {
+    return this.#session?.control.latencyMs ?? null;
+  }
+
+  /**
+   * Watches this phone from now on, until `stop`.
+   *
+   * @param {string} device its id
+   */
+  watch(device) {
+    this.stop();
+    this.#device = device;
+    this.#failures = 0;
+    this.#hasBeenLive = false;
+    this.attempts = 0;
+    this.#listening = new AbortController();
+    const options = { signal: this.#listening.signal };
+    addEventListener("online", () => this.#resume(), options);
+    addEventListener("blur", () => this.#touch.release(), options);
+    document.addEventListener("visibilitychange", () => document.hidden || this.#resume(), options);
+    // The page may come back out of the browser's cache, so leaving it ends the session and not the watching.
+    addEventListener("pagehide", () => this.#endSession(), options);
+    addEventListener("pageshow", (event) => event.persisted && this.#attempt(), options);
+    this.#attempt();
+  }
+
+  /** Ends the session and the tries. The video keeps its last picture. */
+  stop() {
+    this.#listening.abort();
+    this.#endSession();
+    this.#enter("idle", "");
+  }
+
+  /** Stops and takes no more input; the viewer cannot be used again. */
+  close() {
+    this.stop();
+    this.#touch.close();
+    this.#typing?.close();
+  }
+
+  /** Tries now, also what was refused for good; does nothing while a try is under way or all is well. */
+  retry() {
+    if (this.#session === null && this.#state !== "idle") this.#attempt();
+  }
+
+  /**
+   * Presses one of the phone's keys.
+   *
+   * @param {number} keyCode Android's `KeyEvent.KEYCODE_*`
+   * @returns {boolean} false when there is no connection to send it over, as with `type`
+   */
+  press(keyCode) {
+    return this.#send({ type: "key", action: "press", keyCode });
+  }
+
+  /** @param {string} text */
+  type(text) {
+    return this.#send({ type: "text", text });
+  }
+
+  /** Tries now instead of later. */
+  #resume() {
+    if (this.#retryTimer !== undefined) this.#attempt();
+  }
+
+  async #attempt() {
+    this.#endSession();
+    const attempt = ++this.attempts;
+    const watching = this.#listening.signal;
+    // What was refused stays said until there is something better to say.
+    this.#enter(this.#state === "unavailable" ? "unavailable" : this.#beginning, this.#reason);
+    const servers = await this.#iceServers.get();
+    if (watching.aborted || attempt !== this.attempts) return;
+    const session = new WhepSession(new URL(`whep/${encodeURIComponent(this.#device)}`, this.#api), servers);
+    this.#session = session;
+    this.#follow(session);
+    try {
+      const answered = session.connect();
+      this.#video.srcObject = session.stream;
+      this.#video.play().catch((error) => this.#cannotPlay(error));
+      await answered;
+      if (this.#session === session && this.#state === "unavailable") this.#enter(this.#beginning, "");
+    } catch (error) {
+      if (this.#session !== session) return;
+      if (error instanceof Refusal) this.#refused(error);
+      else this.#lost(words(error));
+    }
+  }
+
+  /** @returns {ViewerState} */
+  get #beginning() {
+    return this.#hasBeenLive ? "reconnecting" : "connecting";
+  }
+
+  /** @param {WhepSession} session */
+  #follow(session) {
+    const isCurrent = () => this.#session === session;
+    session.addEventListener("closed", (event) => {
+      if (isCurrent()) this.#lost(/** @type {CustomEvent<{reason: string}>} */ (event).detail.reason);
+    });
+    session.control.addEventListener("message", (event) => {
+      if (isCurrent()) this.#hear(/** @type {CustomEvent<ServiceMessage>} */ (event).detail);
+    });
+    session.addEventListener("connected", () => {
+      clearInterval(this.#statisticsTimer);
+      if (isCurrent()) this.#statisticsTimer = setInterval(() => this.#measure(session), STATISTICS_PERIOD_MS);
+    });
+    this.#awaitPictures(session);
+  }
+
+  /** @param {WhepSession} session */
+  #awaitPictures(session) {
+    const catchUp = new CatchUp();
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    let silence;
+    const caughtUp = () => {
+      if (this.#session !== session || this.caughtUpAt !== null) return;
+      this.caughtUpAt = performance.now();
+      this.dispatchEvent(new Event("caught-up"));
+    };
+    const shown = (/** @type {number} */ now, /** @type {{rtpTimestamp?: number}} */ metadata) => {
+      if (this.#session !== session) return;
+      if (this.firstPictureAt === null) {
+        this.offerSentAt = session.offerSentAt;
+        this.firstPictureAt = performance.now();
+        this.#hasBeenLive = true;
+        this.dispatchEvent(new Event("picture"));
+        this.#enter("live", "");
+      }
+      clearTimeout(silence);
+      if (metadata.rtpTimestamp === undefined || catchUp.picture(now, metadata.rtpTimestamp)) return caughtUp();
+      silence = setTimeout(caughtUp, SILENCE_MS);
+      this.#video.requestVideoFrameCallback(shown);
+    };
+    this.#video.requestVideoFrameCallback(shown);
+  }
+
+  /** @param {ServiceMessage} message */
+  #hear(message) {
+    const { type, state, reason } = message;
+    if (type === "device-state" && this.firstPictureAt !== null) {
+      if (state === "online") this.#enter("live", "");
+      else this.#deviceLost(reason || `The phone is ${state}.`);
+    }
+    this.dispatchEvent(new CustomEvent("message", { detail: message }));
+  }
+
+  /** @param {string} reason */
+  #deviceLost(reason) {
+    const session = this.#session;
+    this.#enter("device-lost", reason);
+    // A picture is better proof than any message that the phone is back.
+    this.#video.requestVideoFrameCallback(() => {
+      if (this.#session === session && this.#state === "device-lost") this.#enter("live", "");
+    });
+  }
+
+  /** @param {string} reason */
+  #lost(reason) {
+    const lasted = this.firstPictureAt === null ? 0 : performance.now() - this.firstPictureAt;
+    if (lasted > GOOD_CONNECTION_MS) this.#failures = 0;
+    this.#retryIn(backoff(this.#failures, Math.random()), this.#beginning, reason);
+  }
+
+  /** @param {Refusal} refusal */
+  #refused(refusal) {
+    if (!refusal.isTemporary) {
+      this.#enter("unavailable", refusal.message);
+      return this.#endSession();
+    }
+    const patience = this.#failures === 0 ? 0 : REFUSED_RETRY_MS;
+    const wait = Math.max(refusal.retryAfterMs ?? patience, backoff(this.#failures, Math.random()));
+    this.#retryIn(wait, "unavailable", refusal.message);
+  }
+
+  /**
+   * @param {number} milliseconds
+   * @param {ViewerState} state
+   * @param {string} reason
+   */
+  #retryIn(milliseconds, state, reason) {
+    this.#failures += 1;
+    // Announced before the session goes, while its last picture can still be kept.
+    this.#enter(state, reason, performance.now() + milliseconds);
+    this.#endSession();
+    this.#retryTimer = setTimeout(() => this.#attempt(), milliseconds);
+  }
+
+  #endSession() {
+    clearTimeout(this.#retryTimer);
+    clearInterval(this.#statisticsTimer);
+    this.#retryTimer = undefined;
+    this.#touch.release();
+    const session = this.#session;
+    this.#session = null;
+    session?.close();
+    this.#sample = null;
+    this.stats = null;
+    this.offerSentAt = this.firstPictureAt = this.caughtUpAt = null;
+  }
+
+  /**
+   * @param {ViewerState} state
+   * @param {string} reason
+   * @param {number | null} retryAt
+   */
+  #enter(state, reason, retryAt = null) {
+    if (state === this.#state && reason === this.#reason && retryAt === this.retryAt) return;
+    this.#state = state;
+    this.#reason = reason;
+    this.retryAt = retryAt;
+    this.dispatchEvent(new Event("state"));
+  }
+
+  /** @param {unknown} error */
+  #cannotPlay(error) {
+    if (error instanceof DOMException && error.name === "NotAllowedError") {
+      this.#enter(this.#state, "The browser does not start the video by itself. Touch the picture to start it.");
+      this.#video.addEventListener("click", () => this.#video.play().catch(() => {}), { once: true });
+    }
+  }
+
+  /** @param {WhepSession} session */
+  async #measure(session) {
+    if (document.visibilityState === "hidden") return;
+    const sample = new Sample(/** @type {any} */ (await session.getStats()));
+    if (this.#session !== session) return;
+    this.stats = measure(this.#sample, sample);
+    this.#sample = sample;
+    this.dispatchEvent(new Event("stats"));
+  }
+}
+
+/** @param {unknown} error why a session could not begin */
+function words(error) {
+  if (!navigator.onLine) return "This computer is offline.";
+  if (error instanceof TypeError) return "The service cannot be reached.";
+  if (error instanceof DOMException && error.name === "TimeoutError") return "The service does not answer.";
+  return `The service's answer cannot be used: ${error instanceof Error ? error.message : error}`;
+}

@@ -1,0 +1,136 @@
+"""The browser offers, we answer (RFC 9429 section 5.3)."""
+
+from collections.abc import Sequence
+
+from signaling.errors import MalformedSdp, NoCommonCodec
+from signaling.h264_match import choose_format
+from signaling.jsep import H264Format, LocalTransport, Negotiated, Offer, RemoteSection, VideoTrack
+from signaling.local_description import (
+    candidate_lines,
+    data_lines,
+    description_lines,
+    joined,
+    media_lines,
+    payload_types,
+    rejected_lines,
+    transport_lines,
+    video_lines,
+)
+from signaling.remote_description import (
+    ABSOLUTE_SEND_TIME_URI,
+    MID_URI,
+    PLAYOUT_DELAY_URI,
+    bundled_sections,
+    read_section,
+    read_transport,
+)
+from signaling.sdp import parse_description, shown
+
+_LONGEST_MID = 16
+"""Bytes that the value of a one-byte header extension can have (RFC 8285 section 4.2)."""
+
+
+def parse_offer(text: str) -> Offer:
+    """A browser's offer, with the choice of what we take of it.
+
+    Raises `MalformedSdp` that names what is wrong, and `NoCommonCodec` that names what was offered.
+    """
+    description = parse_description(text)
+    sections = tuple(read_section(section, description.attributes) for section in description.sections)
+    group = bundled_sections(description)
+    # Without a BUNDLE group each m-section has a transport of its own, and ours is that of the video.
+    video = _choose_video([sections[section.index] for section in group] if group else sections)
+    data = _choose_data([sections[section.index] for section in group])
+    if "rtcp-mux" not in description.sections[video.index].attributes:
+        raise MalformedSdp("a=rtcp-mux is missing: RTP and RTCP share one port here (RFC 8834 section 4.5)")
+    taken_indexes = (video.index, data.index) if data else (video.index,)
+    taken = [section for section in group or description.sections if section.index in taken_indexes]
+    # The first of the group that is taken is the tagged one (RFC 9143 section 7.3.1); what it lacks because it is
+    # bundle-only stands in the others.
+    others = [section for section in group if section.index not in taken_indexes]
+    return Offer(
+        remote=read_transport(description, taken + others),
+        sections=sections,
+        video=video,
+        data=data,
+        bundle=tuple(sections[section.index].mid for section in taken) if group else (),
+    )
+
+
+def create_answer(
+    offer: Offer, stream_profile_level_id: str, local: LocalTransport, *, session_id: int, ssrc: int, rtx_ssrc: int
+) -> tuple[str, Negotiated]:
+    """Our answer, and what is agreed with it. `session_id` is only the number of the `o=` line."""
+    video, data = offer.video, offer.data
+    chosen, reason = choose_format(video.h264, stream_profile_level_id)
+    extensions = usable_extensions(video)
+    transport = transport_lines(local, "passive" if offer.remote.is_dtls_client else "active")
+    candidates = candidate_lines(local)
+    lines = description_lines(session_id, offer.bundle)
+    for section in offer.sections:
+        if section is video:
+            lines += media_lines("video", section.protocol, payload_types([chosen]), section.mid)
+            lines += transport + candidates
+            lines += video_lines([chosen], extensions, ssrc, rtx_ssrc, reduced_size_rtcp=section.reduced_size_rtcp)
+        elif section is data:
+            lines += media_lines("application", section.protocol, section.formats, section.mid)
+            lines += transport + candidates + data_lines()
+        else:
+            lines += rejected_lines(section) + transport
+    track = video_track(video, chosen, reason, extensions, ssrc, rtx_ssrc)
+    return joined(lines), Negotiated(offer.remote, track, data.data_channels if data else None)
+
+
+def video_track(
+    section: RemoteSection, chosen: H264Format, reason: str, extensions: dict[str, int], ssrc: int, rtx_ssrc: int
+) -> VideoTrack:
+    """How the video of a negotiated m-section is sent."""
+    return VideoTrack(
+        mid=section.mid,
+        ssrc=ssrc,
+        payload_type=chosen.payload_type,
+        profile_level_id=chosen.profile_level_id,
+        profile_reason=reason,
+        rtx_ssrc=rtx_ssrc,
+        rtx_payload_type=chosen.rtx_payload_type,
+        mid_extension=extensions.get(MID_URI),
+        absolute_send_time_extension=extensions.get(ABSOLUTE_SEND_TIME_URI),
+        playout_delay_extension=extensions.get(PLAYOUT_DELAY_URI),
+        nack="nack" in chosen.feedback,
+        goog_remb="goog-remb" in chosen.feedback,
+    )
+
+
+def usable_extensions(section: RemoteSection) -> dict[str, int]:
+    """The header extensions that are negotiated, with the other side's ids."""
+    sends_mid = 0 < len(section.mid) <= _LONGEST_MID
+    return {uri: number for uri, number in section.extensions.items() if uri != MID_URI or sends_mid}
+
+
+def _choose_video(sections: Sequence[RemoteSection]) -> RemoteSection:
+    """The first acceptable video; raises the error that fits the best of the others."""
+    videos = [section for section in sections if section.kind == "video"]
+    active = [section for section in videos if not section.is_rejected]
+    receiving = [section for section in active if section.direction in ("recvonly", "sendrecv")]
+    for section in receiving:
+        if section.h264:
+            return section
+    if not videos:
+        raise MalformedSdp("the offer has no m=video section")
+    if not active:
+        raise MalformedSdp("every m=video section of the offer has port 0")
+    if not receiving:
+        raise MalformedSdp(
+            f"the offered video is {active[0].direction}: pictures go to the browser, it must be recvonly or sendrecv"
+        )
+    codecs = list(dict.fromkeys(codec for section in receiving for codec in section.codecs))
+    only_mode_0 = any(codec.lower() == "h264" for codec in codecs)
+    raise NoCommonCodec(
+        f"the offered video codecs are {shown(', '.join(codecs), 200)}"
+        f"{' (H264 in packetization mode 0 only)' if only_mode_0 else ''}, needed is H264 with packetization-mode=1"
+    )
+
+
+def _choose_data(sections: Sequence[RemoteSection]) -> RemoteSection | None:
+    usable = (section for section in sections if section.data_channels is not None and not section.is_rejected)
+    return next(usable, None)

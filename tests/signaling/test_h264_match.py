@@ -1,0 +1,60 @@
+"""The choice among offered H.264 payload types."""
+
+import pytest
+
+from signaling.h264_match import choose_format
+from signaling.jsep import H264Format
+
+CHROMIUM = ("42001f", "42e01f", "4d001f", "f4001f")
+
+
+def formats(profiles: tuple[str, ...]) -> list[H264Format]:
+    return [H264Format(96 + number, profile, True, (), None) for number, profile in enumerate(profiles)]
+
+
+@pytest.mark.parametrize(
+    ("offered", "stream", "chosen", "reason"),
+    [
+        (CHROMIUM, "42c01f", "42e01f", "42e01f (constrained baseline): the same profile as the stream's 42c01f"),
+        (CHROMIUM, "42001e", "42001f", "the same profile as the stream's 42001e (baseline)"),
+        (CHROMIUM, "4d401f", "4d001f", "the same profile as the stream's 4d401f (main)"),
+        (("640032", "4d0032"), "4d4032", "4d0032", "the same profile"),
+        (("4d001f", "64001f"), "42e01f", "4d001f", "a profile that contains the stream's 42e01f"),
+        (("640c1f", "64001f", "42e01f"), "64081f", "64001f", "a profile that contains the stream's 64081f"),
+        (("42e01f", "64001f"), "4d001f", "64001f", "a profile that contains the stream's 4d001f (main)"),
+        (CHROMIUM, "640033", "4d001f", "nothing that was offered contains the stream's 640033 (high)"),
+        (("42e01f",), "640033", "42e01f", "nothing that was offered contains the stream's 640033 (high)"),
+        (("4d001f", "42e01f"), "42001f", "42e01f", "nothing that was offered contains the stream's 42001f (baseline)"),
+        (("f4001f",), "64001f", "f4001f", "no usual profile was offered"),
+        (("ff001f", "42e01f"), "fe001f", "42e01f", "nothing that was offered contains the stream's fe001f (no known"),
+        (("ff001f",), "42e01f", "ff001f", "no usual profile was offered"),
+    ],
+)
+def test_the_profile(offered: tuple[str, ...], stream: str, chosen: str, reason: str) -> None:
+    one, why = choose_format(formats(offered), stream)
+    assert one.profile_level_id == chosen
+    assert reason in why
+
+
+def test_a_level_that_holds_the_stream_is_preferred() -> None:
+    offered = formats(("42e01f", "42e033", "42e034"))
+    assert choose_format(offered, "42e01e")[0].profile_level_id == "42e01f"
+    assert choose_format(offered, "42e033")[0].profile_level_id == "42e033"
+
+
+def test_a_level_that_is_too_low_is_said() -> None:
+    one, why = choose_format(formats(("42e00a", "42e01f")), "42e033")
+    assert one.profile_level_id == "42e01f"
+    assert why.endswith("; its level 5.1 is above the offered 3.1, which decoders take too")
+
+
+@pytest.mark.parametrize("level_1b", ["42f00b", "640009"])
+def test_level_1b_is_above_1_and_below_1_1(level_1b: str) -> None:
+    prefix = level_1b[:2] + "00"
+    offered = formats((f"{prefix}0a", f"{prefix}0c"))
+    assert choose_format(offered, level_1b)[0].profile_level_id == f"{prefix}0c"
+    assert "its level 1.05 is above the offered 1" in choose_format(offered[:1], level_1b)[1]
+
+
+def test_of_equals_the_first_offered_wins() -> None:
+    assert choose_format(formats(("42e01f", "42c01f")), "42e01f")[0].payload_type == 96
