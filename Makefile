@@ -9,8 +9,9 @@ run: ## Start the service with a demo phone, and print the address to open
 	@scripts/bootstrap
 	@.venv/bin/media-service run --demo $(ARGS)
 
-test: check ## Check and test everything, in real Chromium and through a real adb
+test: ## Check and test everything, in real Chromium and through a real adb
 	@scripts/bootstrap test
+	@$(MAKE) --no-print-directory check
 	.venv/bin/pytest $(ARGS)
 
 check: ## Lint, format, types and import directions

@@ -46,6 +46,13 @@ class End:
 
 
 @dataclass(frozen=True, slots=True)
+class Inspect:
+    """Look at what the group's witnesses saw since they joined; takes a while."""
+
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
 class Leave:
     """DELETE the sessions of the group."""
 
@@ -92,14 +99,20 @@ class Window:
     end: Totals
     lateness: tuple[float, ...]
     """See `Reception.lateness`, of every viewer and picture, ascending."""
-    witnessed: tuple[tuple[bytes, ...], ...]
-    """A digest of the slices of each picture that each witness saw whole since it joined."""
-    decoded: int
-    """How many pictures a decoder made of them."""
     srtp_profiles: tuple[str, ...]
 
 
-Command = Join | Begin | End | Leave | Cycle
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What the witnesses of a group saw."""
+
+    witnessed: tuple[tuple[bytes, ...], ...]
+    """For each witness a digest of the slices of each picture that arrived whole."""
+    decoded: int
+    """How many pictures a decoder made of them."""
+
+
+Command = Join | Begin | End | Inspect | Leave | Cycle
 
 
 def digest(nal_units: tuple[bytes, ...]) -> bytes:
@@ -125,6 +138,8 @@ class Audience:
                 return self._begin(group)
             case End(group):
                 return self._end(group)
+            case Inspect(group):
+                return self._inspect(group)
             case Leave(group):
                 await self._leave(group)
                 return None
@@ -155,20 +170,20 @@ class Audience:
     def _end(self, group: str) -> Window:
         viewers = self._groups[group]
         totals = _totals(viewers)
-        lateness = sorted(late for viewer in viewers for late in viewer.reception.lateness())
-        witnesses = [viewer for viewer in viewers if viewer.kind.witness]
+        return Window(
+            begin=self._begun[group],
+            end=totals,
+            lateness=tuple(sorted(late for viewer in viewers for late in viewer.reception.lateness())),
+            srtp_profiles=tuple(sorted({viewer.srtp_profile for viewer in viewers})),
+        )
+
+    def _inspect(self, group: str) -> Inspection:
+        witnesses = [viewer for viewer in self._groups[group] if viewer.kind.witness]
         try:
             decoded = sum(decode(witness.witnessed) for witness in witnesses)
         except av.FFmpegError as error:
             raise BenchmarkError(f"what a viewer received cannot be decoded: {error}") from error
-        return Window(
-            begin=self._begun[group],
-            end=totals,
-            lateness=tuple(lateness),
-            witnessed=tuple(tuple(map(digest, witness.witnessed)) for witness in witnesses),
-            decoded=decoded,
-            srtp_profiles=tuple(sorted({viewer.srtp_profile for viewer in viewers})),
-        )
+        return Inspection(tuple(tuple(map(digest, witness.witnessed)) for witness in witnesses), decoded)
 
     async def _leave(self, group: str) -> None:
         async with asyncio.TaskGroup() as tasks:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import captured_phones
 from benchmarks.clip import ClipShape, make_clip
 from benchmarks.errors import BenchmarkError
 from benchmarks.machine import Cores, Machine
@@ -25,8 +26,8 @@ from benchmarks.table import table, write_json
 from benchmarks.viewer import PLAYER, ViewerKind
 
 _SERVICE, _STOCK = "media-service", "stock aiortc"
-_PART_ONE_STREAM, _PART_PHONES, _PART_STOCK = "one-stream", "phones", "aiortc"
-_PARTS = (_PART_ONE_STREAM, _PART_PHONES, _PART_STOCK)
+_PART_ONE_STREAM, _PART_STOCK, _PART_PHONES, _PART_ADB = "one-stream", "aiortc", "phones", "adb"
+_PARTS = (_PART_ONE_STREAM, _PART_STOCK, _PART_PHONES, _PART_ADB)
 _STOCK_VIEWERS = (20, 60)
 """A core of this kind carries 60 to 80 viewers with stock aiortc."""
 
@@ -112,7 +113,7 @@ def run_all(chosen: Sequence[Scenario], clip: Path, cores: Cores, seconds: float
                 measurement = run(scenario, clip, cores, seconds)
             except BenchmarkError as error:
                 failed[scenario].append(str(error))
-                print(f"  {scenario}: FAILED: {error}", file=sys.stderr, flush=True)
+                print(f"  {scenario}: failed", file=sys.stderr, flush=True)
                 continue
             measured[scenario].append(measurement)
             print(f"  {scenario}: {measurement.microseconds_per_packet:.1f} us/packet", file=sys.stderr, flush=True)
@@ -187,12 +188,21 @@ def main() -> None:
 
     machine = Machine.this()
     print(machine)
-    clip = make_clip(ClipShape())
-    outcomes = run_all(scenarios(parts, viewers, phones), clip, Cores.split(), seconds, options.repeat)
+    clip, cores = make_clip(ClipShape()), Cores.split()
+    outcomes = run_all(scenarios(parts, viewers, phones), clip, cores, seconds, options.repeat)
     print_outcomes(outcomes)
+    has_failed = any(outcome.median is None for outcome in outcomes)
+    captured = None
+    if _PART_ADB in parts:
+        try:
+            captured = captured_phones.run(phones, clip, cores, seconds)
+            captured_phones.print_captured(captured)
+        except BenchmarkError as error:
+            print(f"FAILED: phones through adb: {error}")
+            has_failed = True
     if options.json:
-        write_json(options.json, {"machine": machine, "outcomes": outcomes})
-    if any(outcome.median is None for outcome in outcomes):
+        write_json(options.json, {"machine": machine, "outcomes": outcomes, "captured": captured})
+    if has_failed:
         sys.exit(1)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from itertools import pairwise
 from pathlib import Path
 
-from benchmarks.audience import Join, Totals, Window, digest
+from benchmarks.audience import Inspection, Join, Window, digest
 from benchmarks.clip import access_units
 from benchmarks.errors import BenchmarkError
 from benchmarks.metrics import DROPPED, EGRESS_LATENCY, LOOP_LAG
@@ -30,6 +30,8 @@ class Measurement:
     seconds: float
     packets: int
     """RTP packets that arrived."""
+    pictures_per_second: float
+    """That arrived, of all viewers together."""
     megabits_per_second: float
     """Of each viewer, as it arrived."""
     microseconds_per_packet: float
@@ -94,17 +96,20 @@ def measure(
     window = receivers.end("viewers")
     resident = sender.resident_bytes() - resident
     later = sender.metrics()
+    inspection = receivers.inspect("viewers")
     receivers.leave("viewers")
 
+    check_window(window)
+    check_pictures(inspection, clip)
     begin, end = window.begin, window.end
     elapsed, packets = end.moment - begin.moment, end.packets - begin.packets
-    _check(window, begin, end, clip)
     latency = later.histogram_since(metrics, EGRESS_LATENCY)
     return Measurement(
         viewers=viewers,
         streams=len(streams),
         seconds=elapsed,
         packets=packets,
+        pictures_per_second=(end.pictures - begin.pictures) / elapsed,
         megabits_per_second=(end.octets - begin.octets) * 8e-6 / elapsed / viewers,
         microseconds_per_packet=cpu * 1e6 / packets,
         sender_core=cpu / elapsed,
@@ -121,8 +126,8 @@ def measure(
         dropped=int(later.total(DROPPED)),
         retransmitted=end.retransmitted,
         verified=end.verified,
-        decoded=window.decoded,
-        skipped=0 if clip is None else _skipped(window, clip),
+        decoded=inspection.decoded,
+        skipped=0 if clip is None else _skipped(inspection, clip),
         srtp_profile=", ".join(window.srtp_profiles),
     )
 
@@ -150,28 +155,33 @@ def quantile(ascending: Sequence[float], fraction: float) -> float:
     return ascending[min(len(ascending) - 1, math.ceil(fraction * len(ascending)) - 1)]
 
 
-def _check(window: Window, begin: Totals, end: Totals, clip: Path | None) -> None:
-    if end.packets == begin.packets:
+def check_window(window: Window) -> None:
+    """Raises `BenchmarkError` when no packet arrived, one was not authentic, or one made no sense."""
+    if window.end.packets == window.begin.packets:
         raise BenchmarkError("no packet arrived in the window")
-    if end.refused:
-        raise BenchmarkError(f"{end.refused} packets were not authentic")
-    if end.depacketizing_errors:
-        raise BenchmarkError(f"{end.depacketizing_errors} packets did not fit their picture (RFC 6184)")
-    seen = sum(map(len, window.witnessed))
-    if window.decoded != seen:
-        raise BenchmarkError(f"a viewer got {seen} whole pictures, of which the decoder made {window.decoded}")
+    if window.end.refused:
+        raise BenchmarkError(f"{window.end.refused} packets were not authentic")
+    if window.end.depacketizing_errors:
+        raise BenchmarkError(f"{window.end.depacketizing_errors} packets did not fit their picture (RFC 6184)")
+
+
+def check_pictures(inspection: Inspection, clip: Path | None) -> None:
+    """Raises `BenchmarkError` when pictures cannot be decoded, or are not the clip's byte for byte."""
+    seen = sum(map(len, inspection.witnessed))
+    if inspection.decoded != seen:
+        raise BenchmarkError(f"a viewer got {seen} whole pictures, of which the decoder made {inspection.decoded}")
     if clip is not None:
         known = set(_digests(clip))
-        foreign = sum(picture not in known for pictures in window.witnessed for picture in pictures)
+        foreign = sum(picture not in known for pictures in inspection.witnessed for picture in pictures)
         if foreign:
             raise BenchmarkError(f"{foreign} of {seen} pictures that a viewer got are not the clip's, byte for byte")
 
 
-def _skipped(window: Window, clip: Path) -> int:
+def _skipped(inspection: Inspection, clip: Path) -> int:
     order = {picture: number for number, picture in enumerate(_digests(clip))}
     return sum(
         (order[later] - order[earlier]) % len(order) != 1
-        for pictures in window.witnessed
+        for pictures in inspection.witnessed
         for earlier, later in pairwise(pictures)
     )
 

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import aiohttp
 
-from benchmarks.audience import Audience, Begin, Command, Cycle, End, Join, Leave, Totals, Window
+from benchmarks.audience import Audience, Begin, Command, Cycle, End, Inspect, Inspection, Join, Leave, Totals, Window
 from benchmarks.errors import BenchmarkError
 from benchmarks.machine import Cores
 from benchmarks.viewer import JoinTimes
@@ -47,6 +47,9 @@ class Receivers:
 
     def end(self, group: str) -> Window:
         return self._ask(End(group), Window)
+
+    def inspect(self, group: str) -> Inspection:
+        return self._ask(Inspect(group), Inspection)
 
     def leave(self, group: str) -> None:
         self._ask(Leave(group), type(None))

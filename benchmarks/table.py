@@ -8,14 +8,14 @@ from pathlib import Path
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A Markdown table, padded so that it reads well without a renderer; the first column is text, the others numbers."""
+    """A Markdown table, padded so that it reads well as it is; the first column is text, the others are numbers."""
     cells = [list(columns), *([cell(value) for value in row] for row in rows)]
     widths = [max(len(line[index]) for line in cells) for index in range(len(columns))]
     lines = [
         "| " + " | ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) + " |" for line in cells
     ]
-    rule = "|-" + "-|-".join(["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]) + "-|"
-    return "\n".join([lines[0], rule.replace(":-|", ":|"), *lines[1:]])
+    rule = "|" + "|".join(["-" * (widths[0] + 2), *("-" * (width + 1) + ":" for width in widths[1:])]) + "|"
+    return "\n".join([lines[0], rule, *lines[1:]])
 
 
 def cell(value: object) -> str:

@@ -15,7 +15,7 @@ class AccessUnitQueue:
 
     def __init__(self, limit: int) -> None:
         self.dropped = 0
-        """Access units that were dropped because the reader was slow."""
+        """Access units that were dropped because the reader was slow or away."""
         self.awaits_keyframe = False
         """Whether pictures are being dropped: a keyframe would help."""
         self._limit = limit
@@ -40,6 +40,13 @@ class AccessUnitQueue:
         """No more will come; what waits can still be taken."""
         self._is_ended = True
         self._wake()
+
+    def skip_to_keyframe(self) -> None:
+        """Have a reader begin with a keyframe: drop what waits before the first one, or comes before the next one."""
+        while self._access_units and not self._access_units[0].is_keyframe:
+            self._access_units.popleft()
+            self.dropped += 1
+        self.awaits_keyframe = not self._access_units
 
     def clear(self) -> None:
         """Forget what waits."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # av.Packet is generic for type checkers only
 
+import re
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -24,8 +25,8 @@ _READ_SIZE: Final = 64 * 1024
 _SEARCHED_PICTURES: Final = 3000
 """How many pictures may come before the first keyframe, so that opening a film of hours ends soon."""
 
-_LONGEST_PAUSE: Final = 10.0
-"""Seconds; a longer one, or one back in time, is a break in the file's clock and not a still screen."""
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.001, 10.0
+"""Seconds; any other one is a break in the file's clock. There, and at the end, a picture lasts as the one before."""
 
 _USUAL_FRAME_RATE: Final = 30.0
 
@@ -77,15 +78,15 @@ def _from_first_keyframe(path: Path, pictures: Iterator[ClipPicture]) -> Iterato
         skipped += 1
         if skipped == _SEARCHED_PICTURES:
             break
+    if not skipped:
+        raise SourceEnded(f"{path} has no H.264 picture")
     raise SourceEnded(f"{path} has no keyframe (IDR picture) among its first {skipped} pictures to begin with")
 
 
 def _is_annexb(path: Path) -> bool:
-    """Whether the file begins with a start code and a NAL unit that a stream of H.264 may begin with."""
+    """Whether the file begins with a start code and a NAL unit header, whose first bit is zero in H.264."""
     with path.open("rb") as file:
-        beginning = file.read(5)
-    header = beginning.removeprefix(b"\x00")[3:4]
-    return beginning.startswith((b"\x00\x00\x01", b"\x00\x00\x00\x01")) and header[0] & 0x80 == 0
+        return re.match(rb"\x00{2,3}\x01[\x00-\x7f]", file.read(5)) is not None
 
 
 def _annexb_pictures(path: Path, frame_rate: float | None) -> Generator[ClipPicture, None, None]:
@@ -112,8 +113,9 @@ def _stated_frame_rate(sps: SequenceParameterSet | None) -> float:
 
 
 def _container_pictures(path: Path, frame_rate: float | None) -> Generator[ClipPicture, None, None]:
-    # A playlist must not lead FFmpeg to other machines.
-    with av.open(str(path), options={"protocol_whitelist": "file"}) as container:
+    # Neither an odd name nor a playlist must lead FFmpeg to other machines.
+    options = {"protocol_whitelist": "file"}
+    with av.open(str(path.absolute()), options=options, metadata_errors="replace") as container:
         if container.format.name == "h264":  # text before the first start code, perhaps
             yield from _annexb_pictures(path, frame_rate)
             return
@@ -149,12 +151,12 @@ def _annexb_packets(path: Path, container: InputContainer) -> Iterator[av.Packet
 
 
 def _duration(packet: av.Packet[Any], following: av.Packet[Any] | None, usual: float) -> float:
-    """Seconds until the following packet; where the timestamps do not say, how long this one says it is."""
+    """Seconds until the following packet, or the usual ones: some containers claim durations of a tick or none."""
     start, end = _decoded_at(packet), _decoded_at(following) if following else None
-    pauses = (end - start if start is not None and end is not None else None, packet.duration)
-    for ticks in pauses:
-        if ticks is not None and 0 < ticks * packet.time_base <= _LONGEST_PAUSE:
-            return float(ticks * packet.time_base)
+    if start is not None and end is not None:
+        pause = float((end - start) * packet.time_base)
+        if _SHORTEST_PAUSE <= pause <= _LONGEST_PAUSE:
+            return pause
     return usual
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from capture.clip import ClipPicture, read_clip
-from capture.deadline import wait_until
 from capture.errors import InvalidSource
+from capture.pace import Playhead, wait_until
 from capture.source import Source, SourceFacts
 from capture.worker_thread import WorkerThread
 from encoders.access_unit import AccessUnit
@@ -19,16 +19,12 @@ _PICTURES_AHEAD: Final = 16
 _BYTES_AHEAD: Final = 1024 * 1024
 """Reading ahead ends at either; a file of any size is never in memory."""
 
-_LATEST: Final = 0.5
-"""Seconds that pictures may be late and are still caught up with; more, and the clip goes on from now."""
-
 
 class FileSource:
     """Plays a file's pictures at their own pace, and from the beginning again after the last.
 
-    Coded pictures build on each other, so none is left out: when a short delay is over, the waiting ones follow at
-    once. A keyframe request is ignored: the file has the keyframes it has, and going back to one would throw every
-    viewer back in time. `file:` takes any file that FFmpeg reads and that has an H.264 track, and raw H.264.
+    A keyframe request is ignored: the file has the keyframes it has, and going back to one would throw every viewer
+    back in time.
     """
 
     def __init__(self, path: Path, frame_rate: float | None, worker: WorkerThread) -> None:
@@ -40,7 +36,7 @@ class FileSource:
         self._ended = asyncio.Event()
         self._has_begun = False
         self._rewinds = False
-        self._due = 0.0
+        self._playhead = Playhead()
 
     @property
     def facts(self) -> SourceFacts:
@@ -54,14 +50,10 @@ class FileSource:
         self._has_begun = True
         if (self._rewinds or not self._pictures) and not self._ended.is_set():
             await self.read_ahead()
-        if not await wait_until(self._due, self._ended):
+        if not await wait_until(self._playhead.due, self._ended):
             raise StopAsyncIteration
-        now = time.monotonic()
-        if now - self._due > _LATEST:
-            self._due = now
         picture = self._pictures.popleft()
-        captured_at = min(self._due, now)
-        self._due += picture.duration
+        captured_at = self._playhead.show(time.monotonic(), picture.duration)
         return AccessUnit(picture.nal_units, captured_at, picture.is_keyframe)
 
     async def read_ahead(self) -> None:
@@ -101,9 +93,10 @@ class FileSource:
 
 
 async def open_file(rest: str) -> Source:
-    """Open `file:PATH`, or `file:PATH?fps=25` for raw H.264 that does not say its frame rate (30 is assumed).
+    """Open `file:PATH`: raw H.264 (annex B), or any container that FFmpeg reads, with an H.264 track.
 
-    What follows the last question mark is the option; `file:who?.mp4?` has one in the name.
+    `file:PATH?fps=25` is for raw H.264 whose SPS does not say its frame rate; without it, that is taken to be 30. What
+    follows the last question mark is the option; `file:who?.mp4?` has one in the name.
 
     Raises `InvalidSource` for another option and for `fps` with a container, and `SourceEnded` for a file that cannot
     be played; both name the file and what is allowed.

@@ -11,6 +11,7 @@ reader sees one stream:
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Self
 
 import structlog
@@ -25,32 +26,39 @@ from capture.source import SourceFacts
 from capture.splice import Splice
 from encoders.access_unit import AccessUnit
 
-QUIET, LONGEST_QUIET = 0.008, 0.1
-"""Seconds without a byte that complete a picture: at first, and at most after pictures were torn by it."""
-
 QUEUE_LIMIT = 64
 """Pictures that wait for a slow reader: two seconds."""
-
-RENEW_AFTER = 175.0
-"""Seconds after which a recorder that the phone ends at 180 s is replaced."""
-
-SDK_WITHOUT_LIMIT = 34
-"""Android 14's API level: from it on `--time-limit 0` means none."""
-
-FIRST_PICTURE_TIMEOUT = 10.0
-"""Seconds that a recorder may take to its first keyframe."""
-
-KEYFRAME_INTERVAL = 2.0
-"""Seconds between the starts of two recorders when keyframes are asked for: each start costs the phone an encoder."""
 
 ATTEMPTS = 5
 """Recorders in a row that may fail before the source gives up."""
 
-SHORT_LIFE = 1.0
-"""Seconds that a recorder must have run not to count as failed."""
+SDK_WITHOUT_LIMIT = 34
+"""Android 14's API level: from it on `--time-limit 0` means none."""
 
-FIRST_DELAY, LONGEST_DELAY = 0.1, 2.0
-"""Seconds before the next attempt after a failed one, doubled each time."""
+RENEW_AFTER = 175.0
+"""Seconds after which a recorder that the phone ends at 180 s is replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingTimes:
+    """When recorders are started and what is expected of them, in seconds."""
+
+    quiet: float = 0.008
+    """Without a byte for so long, the pending picture is taken to be whole."""
+    longest_quiet: float = 0.1
+    """`quiet` is doubled up to this each time a picture was torn by it."""
+    renew_after: float | None = None
+    """A recorder is replaced at this age; None for never."""
+    keyframe_interval: float = 2.0
+    """Lies at least between two starts when keyframes are asked for: each start costs the phone an encoder."""
+    first_picture: float = 10.0
+    """A recorder has failed if it has no keyframe by then."""
+    short_life: float = 1.0
+    """A recorder that ends earlier has failed too."""
+    first_delay: float = 0.1
+    """Lies before the next start after a failure, twice as long after each further one, up to `longest_delay`."""
+    longest_delay: float = 2.0
+
 
 log = structlog.get_logger(__name__)
 
@@ -69,9 +77,8 @@ async def open_screenrecord(
     command = screenrecord_command(size, bit_rate, has_limit=has_limit)
     is_raw = "shell_v2" not in await client.features(serial)
     reason = f"the phone's own screenrecord (Android API level {sdk or 'unknown'}), its H.264 passed on as it is"
-    source = ScreenrecordSource(
-        client, serial, command, reason=reason, is_raw=is_raw, renew_after=RENEW_AFTER if has_limit else None
-    )
+    times = RecordingTimes(renew_after=RENEW_AFTER if has_limit else None)
+    source = ScreenrecordSource(client, serial, command, reason=reason, is_raw=is_raw, times=times)
     source.start()
     return source
 
@@ -94,8 +101,8 @@ class ScreenrecordSource:
     """One device's screen as its own recorder codes it; fits `capture.source.Source`.
 
     Iteration raises `SourceEnded`, with the recorder's own words, when recorders keep failing, and an `AdbError` when
-    the device is gone. Recorders are replaced before they end (`renew_after` seconds), when a keyframe is asked for
-    (at most every `KEYFRAME_INTERVAL` seconds) and whenever one ends by itself.
+    the device is gone. Recorders are replaced before they end, when a keyframe is asked for and whenever one
+    ends by itself (`RecordingTimes`).
     """
 
     def __init__(
@@ -104,9 +111,9 @@ class ScreenrecordSource:
         serial: str,
         command: CommandLine,
         *,
-        reason: str = "asked for",
+        reason: str,
         is_raw: bool = False,
-        renew_after: float | None = None,
+        times: RecordingTimes = RecordingTimes(),
     ) -> None:
         """With `is_raw`, for devices without shell v2, recorders run by `exec`. `start` begins the recording."""
         self.facts = SourceFacts(kind="screenrecord", reason=reason, keyframe_on_demand=False)
@@ -118,8 +125,8 @@ class ScreenrecordSource:
         # ends at once. Otherwise it ends at its next picture, which on a still screen may never come.
         self._service = f"exec:{command}" if is_raw else f"shell,v2,raw:exec {command}"
         self._is_raw = is_raw
-        self._renew_after = renew_after
-        self._quiet = QUIET
+        self._times = times
+        self._quiet = times.quiet
         self._splice = Splice()
         self._queue = AccessUnitQueue(QUEUE_LIMIT)
         self._live: Recorder | None = None
@@ -139,6 +146,9 @@ class ScreenrecordSource:
         self._supervisor = asyncio.get_running_loop().create_task(self._run())
 
     def __aiter__(self) -> Self:
+        self._queue.skip_to_keyframe()
+        if self._queue.awaits_keyframe:
+            self.request_keyframe()
         return self
 
     async def __anext__(self) -> AccessUnit:
@@ -182,7 +192,7 @@ class ScreenrecordSource:
     def torn(self, recorder: Recorder) -> None:
         """A recorder's pipe was quiet in the middle of a picture: wait longer from now on, and begin anew."""
         self._dropped["torn"] += 1
-        self._quiet = recorder.quiet = min(2 * recorder.quiet, LONGEST_QUIET)
+        self._quiet = recorder.quiet = min(2 * recorder.quiet, self._times.longest_quiet)
         if recorder is self._live:
             self.request_keyframe()
 
@@ -212,11 +222,12 @@ class ScreenrecordSource:
     async def _supervise(self) -> None:
         """Start one recorder after the other, each when it is due; ends by an error only."""
         loop = asyncio.get_running_loop()
+        times = self._times
         failures = 0
         complaint = ""
         while failures < ATTEMPTS:
             if failures:
-                await asyncio.sleep(min(FIRST_DELAY * 2 ** (failures - 1), LONGEST_DELAY))
+                await asyncio.sleep(min(times.first_delay * 2 ** (failures - 1), times.longest_delay))
             started_at = loop.time()
             try:
                 recorder = await self._start_recorder()
@@ -228,7 +239,7 @@ class ScreenrecordSource:
                 continue
             if await self._becomes_live(recorder):
                 await self._until_next_is_due(started_at)
-                if recorder is self._live or loop.time() - started_at >= SHORT_LIFE:
+                if recorder is self._live or loop.time() - started_at >= times.short_life:
                     failures = 0
                     continue
             elif self._live is not None:
@@ -252,23 +263,21 @@ class ScreenrecordSource:
     async def _becomes_live(self, recorder: Recorder) -> bool:
         """Wait for the recorder's first keyframe, or for its end."""
         try:
-            async with asyncio.timeout(FIRST_PICTURE_TIMEOUT):
+            async with asyncio.timeout(self._times.first_picture):
                 while recorder is self._next:
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
-            recorder.close()
+            recorder.close(f"no picture within {self._times.first_picture:g} s")
         return recorder is self._live
 
     async def _until_next_is_due(self, started_at: float) -> None:
         """Wait until the live recorder has ended or is to be replaced."""
         while self._live is not None:
-            due_at = None if self._renew_after is None else started_at + self._renew_after
-            if self._wants_keyframe:
-                due_at = started_at + KEYFRAME_INTERVAL
+            age = self._times.keyframe_interval if self._wants_keyframe else self._times.renew_after
             self._changed.clear()
             try:
-                async with asyncio.timeout_at(due_at):
+                async with asyncio.timeout_at(None if age is None else started_at + age):
                     await self._changed.wait()
             except TimeoutError:
                 return

@@ -1,14 +1,15 @@
 """Touches, keys and text by the `input` command of the phone's shell."""
 
 import asyncio
+import re
 import time
-from collections import deque
-from dataclasses import dataclass, field
+from collections import Counter, deque
+from dataclasses import dataclass
 
 from capture.adb.client import AdbClient
 from capture.adb.command_line import command_line
 from capture.adb.screen import place_on_screen, read_screen_size
-from capture.errors import AdbError, InputRejected
+from capture.errors import AdbError, CaptureError, InputRejected
 from capture.input_events import InputEvent, Key, KeyAction, Text, Touch, TouchAction, VideoSize
 
 QUEUE_LIMIT = 64
@@ -75,10 +76,131 @@ def _key_command(key: Key) -> list[str]:
 def _text_commands(text: str) -> list[list[str]]:
     if len(text) > TEXT_LIMIT:
         raise InputRejected(f"a text of {len(text)} characters is too long: at most {TEXT_LIMIT} are allowed")
-    for character in text:
+    for position, character in enumerate(text, 1):
         if not (character in "\n\t" or " " <= character <= "~"):
-            raise InputRejected(
-                f"{character!r} cannot be typed: this device is driven by its shell, which types ASCII letters, "
-                "digits, signs, tabs and newlines only"
+            raise InputRejected(  # Not naming the character: it may be one of a password.
+                f"character {position} of the text cannot be typed: this device is driven by its shell, which types "
+                "ASCII letters, digits, signs, tabs and newlines only"
             )
-    ...
+    commands = []
+    for part in re.split(r"([\n\t])", text):
+        if part == "\n":
+            commands.append(["input", "keyevent", str(_ENTER)])
+        elif part == "\t":
+            commands.append(["input", "keyevent", str(_TAB)])
+        else:
+            # `input` types a space for each "%s" and everything else as it is: a "%s" of the text is typed in two.
+            pieces = filter(None, re.split(r"(?<=%)(?=s)", part))
+            commands += [["input", "text", piece.replace(" ", "%s")] for piece in pieces]
+    return commands
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """An event that the phone has not taken yet."""
+
+    event: InputEvent
+    taken: asyncio.Future[float]
+
+    def fail(self, error: CaptureError) -> None:
+        """Tell those who wait; there may be nobody left."""
+        if not self.taken.done():
+            self.taken.set_exception(error)
+            self.taken.exception()  # Seen: nobody needs to be told that nobody asked.
+
+
+class ShellController:
+    """Injects input events into one device by its shell; fits `capture.controller.Controller`.
+
+    While the phone is busy with one call, what comes waits and then goes into the next call together.
+    """
+
+    def __init__(self, client: AdbClient, serial: str) -> None:
+        self.dropped: Counter[str] = Counter()
+        """Events that did not reach the phone, by reason: `replaced_move`, `queue_full`."""
+        self._client = client
+        self._serial = serial
+        self._waiting: deque[_Waiting] = deque()
+        self._screen: VideoSize | None = None
+        self._screen_read_at = 0.0
+        self._worker: asyncio.Task[None] | None = None
+        self._is_closed = False
+
+    async def inject(self, event: InputEvent) -> float:
+        """See `Controller.inject`; also raises `InputRejected` for a second finger, a held key and other than ASCII."""
+        input_commands(event, VideoSize(1, 1))  # What can never be injected need not wait to hear it.
+        return await asyncio.shield(self._enqueue(event))
+
+    async def aclose(self) -> None:
+        """See `Controller.aclose`."""
+        self._is_closed = True
+        if self._worker is not None:
+            self._worker.cancel()
+            await asyncio.gather(self._worker, return_exceptions=True)
+
+    def _enqueue(self, event: InputEvent) -> asyncio.Future[float]:
+        if self._is_closed:
+            raise InputRejected(f"device {self._serial!r} is no longer controlled")
+        last = self._waiting[-1] if self._waiting else None
+        if last is not None and _is_move(last.event) and _is_move(event):
+            self.dropped["replaced_move"] += 1
+            last.event = event
+            return last.taken
+        if len(self._waiting) >= QUEUE_LIMIT:
+            self.dropped["queue_full"] += 1
+            raise InputRejected(f"device {self._serial!r} is too slow: {QUEUE_LIMIT} events wait for it already")
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(event, loop.create_future())
+        self._waiting.append(waiting)
+        if self._worker is None:
+            self._worker = loop.create_task(self._work())
+        return waiting.taken
+
+    async def _work(self) -> None:
+        """Inject what waits, and end."""
+        call: list[_Waiting] = []
+        try:
+            while self._waiting:
+                call = self._next_call()
+                await self._inject(call)
+        finally:
+            self._worker = None
+            for waiting in (*call, *self._waiting):
+                waiting.fail(InputRejected(f"device {self._serial!r} is no longer controlled"))
+            self._waiting.clear()
+
+    def _next_call(self) -> list[_Waiting]:
+        """The next events for one shell call; a text has one to itself, it may be long."""
+        call = [self._waiting.popleft()]
+        while self._waiting and len(call) < CALL_LIMIT:
+            if isinstance(call[-1].event, Text) or isinstance(self._waiting[0].event, Text):
+                break
+            call.append(self._waiting.popleft())
+        return call
+
+    async def _inject(self, call: list[_Waiting]) -> None:
+        try:
+            screen = self._screen or await self._read_screen()
+            commands = [command for waiting in call for command in input_commands(waiting.event, screen)]
+            if commands:
+                # Errors must not tell the command: it may type a password.
+                await self._client.shell(self._serial, command_line(*commands), check=True, label="input")
+            taken_at = time.monotonic()
+            for waiting in call:
+                if not waiting.taken.done():
+                    waiting.taken.set_result(taken_at)
+            if taken_at - self._screen_read_at > SCREEN_SIZE_AGE:
+                await self._read_screen()  # Only now: no finger waits for it.
+        except AdbError as error:
+            self._screen = None
+            for waiting in call:
+                waiting.fail(error)
+
+    async def _read_screen(self) -> VideoSize:
+        self._screen = screen = await read_screen_size(self._client, self._serial)
+        self._screen_read_at = time.monotonic()
+        return screen
+
+
+def _is_move(event: InputEvent) -> bool:
+    return isinstance(event, Touch) and event.action is TouchAction.MOVE

@@ -1,7 +1,6 @@
 """`test:`, a drawn screen that needs no phone."""
 
 import asyncio
-import math
 import re
 import time
 from collections.abc import AsyncIterator
@@ -9,9 +8,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
-from capture.deadline import wait_until
 from capture.demo_phone.screen import Screen
 from capture.errors import InvalidSource, SourceEnded
+from capture.pace import Metronome, wait_until
 from capture.source import Source, SourceFacts
 from capture.worker_thread import WorkerThread
 from encoders.access_unit import AccessUnit
@@ -89,13 +88,11 @@ class TestSource:
     __test__ = False
 
     def __init__(self, video: TestVideo, drawing: _Drawing, worker: WorkerThread) -> None:
-        self._period = 1 / video.frame_rate
+        self._metronome = Metronome(1 / video.frame_rate)
         self._drawing = drawing
         self._worker = worker
         self._ended = asyncio.Event()
         self._wants_keyframe = True
-        self._started_at: float | None = None
-        self._tick = 0
 
     @property
     def facts(self) -> SourceFacts:
@@ -106,8 +103,9 @@ class TestSource:
         return self
 
     async def __anext__(self) -> AccessUnit:
-        if not await wait_until(self._next_tick(time.monotonic()), self._ended):
+        if not await wait_until(self._metronome.due, self._ended):
             raise StopAsyncIteration
+        self._metronome.take(time.monotonic())
         force_keyframe, self._wants_keyframe = self._wants_keyframe, False
         try:
             access_unit = await self._worker.run(partial(self._drawing.capture, force_keyframe=force_keyframe))
@@ -127,14 +125,6 @@ class TestSource:
         if not self._ended.is_set():
             self._ended.set()
             await self._worker.aclose(self._drawing.close)
-
-    def _next_tick(self, now: float) -> float:
-        """The moment of the next picture: the tick after the last one, or the newest of those that were missed."""
-        if self._started_at is None:
-            self._started_at = now
-        else:
-            self._tick = max(self._tick + 1, math.floor((now - self._started_at) / self._period))
-        return self._started_at + self._tick * self._period
 
 
 async def open_test(options: str) -> Source:

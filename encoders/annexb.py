@@ -83,7 +83,7 @@ class _AccessUnitBuilder:
         if is_first or kind in _HEADS:
             if self.has_slice:
                 access_unit = self.end()
-            self._is_headless = self._was_flushed = False
+            self._is_headless = False
         elif not self.has_slice and (is_slice or kind in _CONTINUATIONS):
             if self._was_flushed:
                 self.cut()

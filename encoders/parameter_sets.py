@@ -20,7 +20,7 @@ class ParameterSets:
         self._pps: dict[int, bytes] = {}
 
     def complete(self, access_unit: AccessUnit) -> AccessUnit:
-        """`access_unit` as it is, or a keyframe with the parameter sets that it lacked put before it.
+        """`access_unit` as it is, or a keyframe with its parameter sets, and those that it lacked, at its beginning.
 
         Raises `BitstreamError` for a parameter set that is broken and for a keyframe that has none and came before any.
         """
@@ -39,7 +39,7 @@ class ParameterSets:
             lacking = "sequence" if not self._sps else "picture"
             raise BitstreamError(f"a keyframe came, but no {lacking} parameter set with it or before it")
         needed = (*self._sps.values(), *self._pps.values())
-        if all(nal in own for nal in needed):
+        if all(nal in own for nal in needed) and access_unit.nal_units[0] in own:
             return access_unit
         others = (nal for nal in access_unit.nal_units if nal not in own)
         return replace(access_unit, nal_units=(*needed, *others))

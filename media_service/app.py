@@ -5,7 +5,6 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -17,12 +16,14 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from capture.adb.client import AdbClient
 from capture.adb.presence import keep_connected
+from capture.adb.screen import fit_screen, read_screen_size
 from capture.adb.server import AdbServer
 from capture.controller import Controller
 from capture.errors import AdbError
 from capture.file_source import open_file
+from capture.input_events import VideoSize
 from capture.screenrecord import open_screenrecord
-from capture.source import Sources
+from capture.source import Source, Sources
 from capture.test_source import open_test
 from media_service.devices import Device, Devices
 from media_service.loop_lag import watch_loop_lag
@@ -55,15 +56,13 @@ async def run(
     demo: bool,
     ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT.
+    """Serve until SIGTERM or until cancelled, as Ctrl-C does through `asyncio.Runner`.
 
     `sources` are named source URIs beside the phones that adb knows; with `demo` a demo phone is started too. `ready`
     is told the address of the viewer page. Raises `CannotStart`, `NoMediaPort` or an `AdbError`.
     """
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with serve(settings, sources=sources, demo=demo) as address:
         if ready is not None:
             ready(address)
@@ -81,7 +80,11 @@ async def serve(settings: Settings, *, sources: Mapping[str, str], demo: bool) -
         PlatformCollector(registry=registry)
         histograms = Histograms(registry)
 
-        adb = AdbClient(connect_timeout=settings.adb_connect_timeout, command_timeout=settings.adb_command_timeout)
+        adb = AdbClient(
+            port=settings.android_adb_server_port,
+            connect_timeout=settings.adb_connect_timeout,
+            command_timeout=settings.adb_command_timeout,
+        )
         devices = Devices(sources)
         try:
             adb_path = str(settings.adb_path) if settings.adb_path is not None else None
@@ -111,15 +114,13 @@ async def serve(settings: Settings, *, sources: Mapping[str, str], demo: bool) -
         capture = Sources()
         capture.register("test", open_test)
         capture.register("file", open_file)
-        capture.register(
-            "adb",
-            partial(
-                open_screenrecord,
-                adb,
-                box=(settings.video_width, settings.video_height),
-                bit_rate=settings.video_bitrate,
-            ),
-        )
+        box = VideoSize(settings.video_width, settings.video_height)
+
+        async def open_phone(serial: str) -> Source:
+            screen = await read_screen_size(adb, serial)
+            return await open_screenrecord(adb, serial, size=fit_screen(screen, box), bit_rate=settings.video_bitrate)
+
+        capture.register("adb", open_phone)
 
         def candidates() -> tuple[str, ...]:
             return announced(port.hosts, port.number, mapped=settings.nat_1to1_ips, reflexive=stun.addresses)
@@ -128,7 +129,7 @@ async def serve(settings: Settings, *, sources: Mapping[str, str], demo: bool) -
             return ShellController(adb, device.serial) if device.serial is not None else None
 
         surroundings = Surroundings(port, certificate, egress, tasks, candidates, histograms.join.observe)
-        sessions = Sessions(surroundings, devices, capture, settings.ice_servers(), open_controller, grace=GRACE)
+        sessions = Sessions(surroundings, devices, capture, _ice_servers(settings), open_controller, grace=GRACE)
         stack.push_async_callback(sessions.aclose)
         tasks.start(sessions.look_after(), "sender reports")
         tasks.start(watch_loop_lag(histograms.loop_lag.observe), "loop lag")
@@ -154,6 +155,22 @@ def _application(settings: Settings, sessions: Sessions, registry: CollectorRegi
         app.router.add_get("/metrics", metrics)
     app.router.add_static("/", _WEB)
     return app
+
+
+def _ice_servers(settings: Settings) -> list[dict[str, str | list[str]]]:
+    """What browsers put into `RTCConfiguration.iceServers`."""
+    servers: list[dict[str, str | list[str]]] = []
+    if settings.stun_servers:
+        servers.append({"urls": [str(url) for url in settings.stun_servers]})
+    if settings.turn_urls and settings.turn_username and settings.turn_credential:
+        servers.append(
+            {
+                "urls": [str(url) for url in settings.turn_urls],
+                "username": settings.turn_username,
+                "credential": settings.turn_credential.get_secret_value(),
+            }
+        )
+    return servers
 
 
 async def _listen(app: web.Application, settings: Settings, stack: AsyncExitStack) -> str:

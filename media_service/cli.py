@@ -1,7 +1,6 @@
 """The `media-service` command: reads the settings, hands them on, and says what went wrong in one line."""
 
 import asyncio
-import errno
 import json
 import re
 import sys
@@ -29,11 +28,6 @@ def main() -> None:
         program()
     except (BadSettings, CaptureError) as error:
         sys.exit(f"media-service: {error}")
-    except OSError as error:
-        # What a port or an address can be refused for; any other is a bug.
-        if error.errno not in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES):
-            raise
-        sys.exit(f"media-service: {error.strerror}")
 
 
 def _show_version(wanted: bool) -> None:
@@ -64,10 +58,18 @@ def run(
     sources = _named_sources(source or ())
     effective = configuration.load(command_line={} if port is None else {"port": port})
     _start_logging(effective)
-    # Brings aiohttp and aiortc, for which the other commands need not wait.
-    from media_service import app
+    # These bring aiohttp and aiortc, for which the other commands need not wait.
+    from media_service.app import CannotStart
+    from media_service.app import run as run_service
+    from media_service.rtc.media_port import NoMediaPort
 
-    _run_until_interrupted(app.run(effective.settings, sources=sources, demo=demo, ready=typer.echo))
+    def ready(address: str) -> None:
+        typer.echo(f"Open {address}")
+
+    try:
+        _run_until_interrupted(run_service(effective.settings, sources=sources, demo=demo, ready=ready))
+    except (CannotStart, NoMediaPort) as error:
+        sys.exit(f"media-service: {error}")
 
 
 @program.command()

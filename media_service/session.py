@@ -1,15 +1,14 @@
 """One viewer's session: from negotiation to goodbye."""
 
 import asyncio
-import json
 import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 import structlog
-from signaling.messages import InputAck, parse_input, serialize
 
 from capture.controller import Controller
 from capture.errors import CaptureError, InputRejected
@@ -25,7 +24,10 @@ from media_service.session_state import SessionEvent, SessionState, transition
 from media_service.stream import Stream, StreamState
 from media_service.tasks import Tasks
 from signaling.errors import Conflict, SignalingError
-from signaling.jsep import LocalTransport, Negotiated, OfferedMedia, TrickleFragment, accept_answer
+from signaling.input_messages import Input, parse_control
+from signaling.jsep import LocalTransport, Negotiated, OfferedMedia, TrickleFragment
+from signaling.messages import Error, InputAck, ServerMessage, StateChange, serialize
+from signaling.offerer import accept_answer
 from signaling.service import Listener
 
 _log = structlog.get_logger(__name__)
@@ -91,6 +93,11 @@ class Session:
     @property
     def etag(self) -> str:
         return f'"{self.peer.ice.local.username_fragment}"'
+
+    @property
+    def remote_username_fragment(self) -> str | None:
+        remote = self.peer.ice.remote
+        return remote.username_fragment if remote is not None else None
 
     def local_transport(self) -> LocalTransport:
         """What our SDP announces."""
@@ -163,7 +170,7 @@ class Session:
             "frameWidth": sps.width if sps else None,
             "frameHeight": sps.height if sps else None,
             "protocol": viewer.path.protocol,
-            "following": viewer.following,
+            "following": viewer.following.value,
         }
 
     def watch(self, listener: Listener) -> Callable[[], None]:
@@ -214,12 +221,12 @@ class Session:
             self.input_dropped["not_control"] += 1
             return
         try:
-            event, sequence = parse_input(message)
+            received = parse_control(message)
         except SignalingError as error:
             self.input_dropped["malformed"] += 1
-            self._send_control({"type": "error", "code": error.code, "detail": error.detail})
+            self._send_control(Error(error.code, error.detail))
             return
-        self._surroundings.tasks.start(self._inject(event, sequence), "input")
+        self._surroundings.tasks.start(self._inject(received), "input")
 
     def rtcp_received(self, packets: Sequence[rtcp.RtcpPacket], now: float) -> None:
         if self.viewer is not None:
@@ -258,17 +265,18 @@ class Session:
             profile=self.negotiated.video.profile_level_id,
         )
 
-    async def _inject(self, event: InputEvent, sequence: int | None) -> None:
+    async def _inject(self, received: Input) -> None:
         received_at = time.monotonic()
         try:
-            injected_at = await self.inject(event)
+            injected_at = await self.inject(received.event)
         except CaptureError as error:
-            self._send_control({"type": "error", "code": error.code, "detail": str(error), "seq": sequence})
+            self.input_dropped[error.code] += 1
+            self._send_control(Error(error.code, str(error), seq=received.seq))
             return
-        if sequence is not None:
+        if received.seq is not None:
             wall_clock = time.time() - (time.monotonic() - injected_at)
-            latency = (injected_at - received_at) * 1000
-            self._send_control_text(serialize(InputAck(sequence, wall_clock * 1000, latency)))
+            latency = injected_at - received_at
+            self._send_control(InputAck(received.seq, wall_clock * 1000, latency * 1000))
 
     def _may_inject(self) -> bool:
         now = time.monotonic()
@@ -304,13 +312,10 @@ class Session:
         self._tell("session", following, reason)
         return True
 
-    def _tell(self, kind: str, state: str, reason: str) -> None:
+    def _tell(self, kind: Literal["session", "device", "stream"], state: str, reason: str) -> None:
         for listener in tuple(self._listeners):
             listener(kind, state, reason)
-        self._send_control({"type": f"{kind}-state", "state": state, "reason": reason})
+        self._send_control(StateChange(kind, self.session_id, self.device_id, state, reason))
 
-    def _send_control(self, message: dict[str, object]) -> None:
-        self._send_control_text(json.dumps(message))
-
-    def _send_control_text(self, text: str) -> None:
-        self.peer.send_message(_CONTROL_CHANNEL, text)
+    def _send_control(self, message: ServerMessage) -> None:
+        self.peer.send_message(_CONTROL_CHANNEL, serialize(message))

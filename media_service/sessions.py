@@ -15,9 +15,10 @@ from media_service.session_state import SessionEvent, SessionState
 from media_service.stream import Stream, StreamState
 from media_service.streams import Streams
 from media_service.totals import Totals
+from signaling.answerer import create_answer, parse_offer
 from signaling.errors import Full, NotFound
-from signaling.jsep import create_answer, create_offer, parse_offer
-from signaling.service import DeviceDescription, Listener
+from signaling.offerer import create_offer
+from signaling.service import DeviceDescription
 
 LARGEST_SESSION_COUNT = 1000
 FIRST_PICTURE_TIMEOUT = 10.0
@@ -92,9 +93,6 @@ class Sessions:
         if session is None:
             raise NotFound("there is no such session; it may have ended", code="session_not_found")
         return session
-
-    def watch(self, session: Session, listener: Listener) -> Callable[[], None]:
-        return session.watch(listener)
 
     async def devices(self) -> Sequence[DeviceDescription]:
         return [self._describe(device) for device in self._devices]

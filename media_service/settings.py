@@ -193,6 +193,21 @@ class Settings(BaseSettings):
     ] = 2_000_000
     """Bit rate that phones are asked for."""
 
+    def ice_servers(self) -> list[dict[str, str | list[str]]]:
+        """What a browser puts into `RTCConfiguration.iceServers` (W3C webrtc-pc section 4.2.1)."""
+        servers: list[dict[str, str | list[str]]] = []
+        if self.stun_servers:
+            servers.append({"urls": [str(url) for url in self.stun_servers]})
+        if self.turn_urls and self.turn_username and self.turn_credential:
+            servers.append(
+                {
+                    "urls": [str(url) for url in self.turn_urls],
+                    "username": self.turn_username,
+                    "credential": self.turn_credential.get_secret_value(),
+                }
+            )
+        return servers
+
     @field_validator("ice_port_max")
     @classmethod
     def _not_below_the_first(cls, last: int, info: ValidationInfo) -> int:

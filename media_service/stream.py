@@ -26,7 +26,7 @@ _SHORT_GROUP = 30
 _CATCH_UP_DELAY = 0.25
 """Seconds that a viewer whose buffer was full is left alone."""
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.25, 5.0
-_IMMEDIATE_REASONS = frozenset({"join", "pli", "fir", "request"})
+_IMMEDIATE_REASONS = frozenset({"pli", "fir", "request"})
 
 
 class StreamState(StrEnum):
@@ -100,7 +100,7 @@ class Stream:
     def add(self, viewer: Viewer) -> None:
         """Begin to send to `viewer`: the cached pictures first, or a keyframe."""
         self.viewers[viewer] = None
-        self._bring_in(viewer, "join")
+        self._bring_in(viewer)
 
     def remove(self, viewer: Viewer) -> None:
         """Stop sending to `viewer`."""
@@ -110,9 +110,9 @@ class Stream:
     def lagging(self, viewer: Viewer, reason: str) -> None:
         """A viewer cannot go on without a keyframe or a replay."""
         if reason in _IMMEDIATE_REASONS:
-            self._bring_in(viewer, reason)
+            self._bring_in(viewer)
         else:
-            asyncio.get_running_loop().call_later(_CATCH_UP_DELAY, self._bring_in, viewer, reason)
+            asyncio.get_running_loop().call_later(_CATCH_UP_DELAY, self._catch_up, viewer)
 
     async def run(self) -> None:
         """Capture until cancelled."""
@@ -155,10 +155,6 @@ class Stream:
         picture = Picture(access_unit, self.pictures, time.monotonic())
         self._cache.add(picture)
         if self.viewers:
-            if picture.is_keyframe:
-                for viewer in self.viewers:
-                    if viewer.following is Following.WAITING:
-                        viewer.following = Following.LIVE
             self._egress.submit(picture, self.viewers)
         if self.state is not StreamState.RUNNING:
             self._set_state(StreamState.RUNNING, self.facts.reason if self.facts else "")
@@ -172,7 +168,12 @@ class Stream:
                 if not waiting.done():
                     waiting.set_result(self.sps)
 
-    def _bring_in(self, viewer: Viewer, reason: str) -> None:
+    def _catch_up(self, viewer: Viewer) -> None:
+        # A keyframe may have helped it meanwhile.
+        if viewer.following is Following.WAITING:
+            self._bring_in(viewer)
+
+    def _bring_in(self, viewer: Viewer) -> None:
         if viewer not in self.viewers:
             return
         count = len(self._cache.pictures)
@@ -180,8 +181,6 @@ class Stream:
         if count and (count <= _SHORT_GROUP or not on_demand):
             self._egress.replay(Replay(viewer, self._cache))
         else:
-            if viewer.following is not Following.LIVE:
-                viewer.following = Following.WAITING
             self._request_keyframe()
 
     def _request_keyframe(self) -> None:

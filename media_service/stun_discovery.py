@@ -46,7 +46,7 @@ class StunDiscovery:
         found: list[ReflexiveAddress] = []
         try:
             resolved = await loop.getaddrinfo(server.host, server.port, type=socket.SOCK_DGRAM)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             self._note(server, f"its name cannot be resolved: {error}")
             return found
         for local in self._port.hosts:

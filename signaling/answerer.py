@@ -12,8 +12,8 @@ from signaling.local_description import (
     joined,
     media_lines,
     payload_types,
-    rejected_lines,
     transport_lines,
+    unused_lines,
     video_lines,
 )
 from signaling.remote_description import (
@@ -43,7 +43,8 @@ def parse_offer(text: str) -> Offer:
     data = _choose_data([sections[section.index] for section in group])
     if "rtcp-mux" not in description.sections[video.index].attributes:
         raise MalformedSdp("a=rtcp-mux is missing: RTP and RTCP share one port here (RFC 8834 section 4.5)")
-    taken_indexes = (video.index, data.index) if data else (video.index,)
+    held = _choose_held([sections[section.index] for section in group], video)
+    taken_indexes = {section.index for section in (video, data, held) if section is not None}
     taken = [section for section in group or description.sections if section.index in taken_indexes]
     # The first of the group that is taken is the tagged one (RFC 9143 section 7.3.1); what it lacks because it is
     # bundle-only stands in the others.
@@ -53,6 +54,7 @@ def parse_offer(text: str) -> Offer:
         sections=sections,
         video=video,
         data=data,
+        held=held,
         bundle=tuple(sections[section.index].mid for section in taken) if group else (),
     )
 
@@ -75,8 +77,10 @@ def create_answer(
         elif section is data:
             lines += media_lines("application", section.protocol, section.formats, section.mid)
             lines += transport + candidates + data_lines()
+        elif section is offer.held:
+            lines += unused_lines(section, is_rejected=False) + transport + candidates
         else:
-            lines += rejected_lines(section) + transport
+            lines += unused_lines(section, is_rejected=True) + transport
     track = video_track(video, chosen, reason, extensions, ssrc, rtx_ssrc)
     return joined(lines), Negotiated(offer.remote, track, data.data_channels if data else None)
 
@@ -129,6 +133,15 @@ def _choose_video(sections: Sequence[RemoteSection]) -> RemoteSection:
         f"the offered video codecs are {shown(', '.join(codecs), 200)}"
         f"{' (H264 in packetization mode 0 only)' if only_mode_0 else ''}, needed is H264 with packetization-mode=1"
     )
+
+
+def _choose_held(group: Sequence[RemoteSection], video: RemoteSection) -> RemoteSection | None:
+    """The tagged section where it is not ours: with `max-bundle`, which WHEP asks for, all use its transport.
+
+    Chromium fails to apply an answer that rejects it ("Failed to setup RTCP mux").
+    """
+    first = next((section for section in group if not section.is_rejected), video)
+    return None if first is video or first.kind == "application" else first
 
 
 def _choose_data(sections: Sequence[RemoteSection]) -> RemoteSection | None:

@@ -49,7 +49,7 @@ def parse_candidates(values: Iterable[str]) -> tuple[Candidate, ...]:
 
 
 def serialize_candidate(candidate: Candidate) -> str:
-    """The value of an `a=candidate:` line of ours, as `LocalTransport.candidates` holds them."""
+    """The value of an `a=candidate:` line."""
     # Equal foundations mean equal kind, protocol and base address (RFC 8445 section 5.1.1.3).
     foundation = f"{candidate.protocol[0]}{candidate.kind[0]}{candidate.address}".translate(_NOT_ICE_CHARACTERS)[:32]
     text = f"{foundation} 1 {candidate.protocol} {candidate.priority} {candidate.address} {candidate.port}"
@@ -57,8 +57,6 @@ def serialize_candidate(candidate: Candidate) -> str:
     if candidate.kind != "host":
         # RFC 8839 section 5.1 wants a related address; it is hidden as browsers hide theirs.
         text += " raddr 0.0.0.0 rport 0"
-    if candidate.protocol == "tcp":
-        text += " tcptype passive"
     return text
 
 

@@ -3,6 +3,7 @@
     SignalingError                code                     HTTP status
      ├── MalformedMessage         malformed_message        400
      ├── MalformedSdp             malformed_sdp            400
+     ├── Forbidden                forbidden                403
      ├── NoCommonCodec            no_common_codec          406
      ├── NotFound                 device_not_found, …      404
      ├── Conflict                 wrong_state, …           409
@@ -32,10 +33,18 @@ class MalformedMessage(SignalingError):
     status = 400
     default_code = "malformed_message"
 
+    message_id: int | None = None
+    """The `id` of the message, where that much of it could be read."""
+
 
 class MalformedSdp(SignalingError):
     status = 400
     default_code = "malformed_sdp"
+
+
+class Forbidden(SignalingError):
+    status = 403
+    default_code = "forbidden"
 
 
 class NoCommonCodec(SignalingError):

@@ -16,7 +16,7 @@ class Candidate:
     """A transport address that can be checked (RFC 8839 section 5.1); `.local` names never become one."""
 
     protocol: str
-    """`udp`; TCP candidates of browsers are active and nothing to connect to. Ours may be `tcp`, which is passive."""
+    """`udp`; TCP candidates of browsers are active and nothing to connect to."""
     address: str
     """An IPv4 or IPv6 address in text."""
     port: int
@@ -52,7 +52,7 @@ class LocalTransport:
     fingerprint: str
     """SHA-256 of our certificate, `AA:BB:…`."""
     candidates: tuple[str, ...]
-    """Values of `a=candidate:` lines, best first; `signaling.candidates.serialize_candidate` makes them."""
+    """Values of `a=candidate:` lines, best first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +151,13 @@ class Offer:
 
     remote: RemoteTransport
     sections: tuple[RemoteSection, ...]
-    """Every m-section in the offer's order; those that are neither `video` nor `data` are rejected."""
+    """Every m-section in the offer's order; those that are none of the following are rejected."""
     video: RemoteSection
     """The first one that can receive H.264 in packetization mode 1."""
     data: RemoteSection | None
     """The one whose data channels are taken."""
+    held: RemoteSection | None
+    """One that nothing is sent in, accepted because its transport carries the others."""
     bundle: tuple[str, ...]
     """The mids of what is taken, the tagged one first (RFC 9143 section 7.3); empty without a BUNDLE group."""
 

@@ -44,9 +44,9 @@ def media_lines(kind: str, protocol: str, formats: Iterable[int | str], mid: str
     return lines
 
 
-def rejected_lines(section: RemoteSection) -> list[str]:
-    """An m-section that is refused (RFC 3264 section 6)."""
-    lines = media_lines(section.kind, section.protocol, section.formats[:1], section.mid, port=0)
+def unused_lines(section: RemoteSection, *, is_rejected: bool) -> list[str]:
+    """An m-section that nothing is sent in; port 0 rejects it altogether (RFC 3264 section 6)."""
+    lines = media_lines(section.kind, section.protocol, section.formats[:1], section.mid, port=0 if is_rejected else 9)
     if section.kind != "application":
         lines += ["a=inactive", "a=rtcp-mux"]
         if section.first_codec is not None:

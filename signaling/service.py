@@ -2,10 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from capture.input_events import InputEvent
 from signaling.jsep import TrickleFragment
+
+StateKind = Literal["session", "device", "stream"]
+"""What has changed its state."""
+
+Listener = Callable[[StateKind, str, str], None]
+"""Called with `(kind, state, reason)` on every change of state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,11 @@ class SessionHandle(Protocol):
     def device_id(self) -> str: ...
 
     @property
+    def remote_username_fragment(self) -> str | None:
+        """The browser's ICE username fragment; None before its description is known. Another one means a restart."""
+        ...
+
+    @property
     def state(self) -> str:
         """`new`, `connecting`, `connected`, `failed` or `closed`."""
         ...
@@ -52,7 +63,14 @@ class SessionHandle(Protocol):
         ...
 
     def restart_ice(self, fragment: TrickleFragment) -> TrickleFragment:
-        """Restart ICE with the browser's new credentials; ours are new too (RFC 8445 section 9)."""
+        """Restart ICE with the browser's new credentials; ours, in the returned fragment, are new too.
+
+        RFC 8445 section 9. Raises `Conflict` where the session cannot do that now.
+        """
+        ...
+
+    def watch(self, listener: Listener) -> Callable[[], None]:
+        """Tell `listener` every change of state that concerns the session; returns what ends it."""
         ...
 
     async def inject(self, event: InputEvent) -> float:
@@ -70,10 +88,6 @@ class SessionHandle(Protocol):
     async def aclose(self, reason: str) -> None:
         """End the session and free everything it held. Idempotent."""
         ...
-
-
-Listener = Callable[[str, str, str], None]
-"""Called with `(kind, state, reason)`, where kind is `session`, `device` or `stream`, on every change of state."""
 
 
 class Service(Protocol):
@@ -94,10 +108,6 @@ class Service(Protocol):
         """The open session of that id. Raises `NotFound`."""
         ...
 
-    def watch(self, session: SessionHandle, listener: Listener) -> Callable[[], None]:
-        """Tell `listener` every change of state that concerns the session; returns what ends it."""
-        ...
-
     async def devices(self) -> Sequence[DeviceDescription]:
         """Every device that can be watched."""
         ...
@@ -105,5 +115,3 @@ class Service(Protocol):
     def ice_servers(self) -> Sequence[dict[str, str | list[str]]]:
         """What a browser should put into `RTCConfiguration.iceServers`."""
         ...
-
-

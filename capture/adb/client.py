@@ -138,20 +138,28 @@ class AdbClient:
             return AdbStream(*await asyncio.open_connection(sock=connection.detach()))
 
     async def shell(
-        self, serial: str, command: CommandLine, *, timeout: float | None = None, check: bool = False
+        self,
+        serial: str,
+        command: CommandLine,
+        *,
+        timeout: float | None = None,
+        check: bool = False,
+        label: str | None = None,
     ) -> ShellResult:
         """Run `command` on the device to its end, within `timeout` seconds (None: the client's command timeout).
 
-        With `check`, raises `CommandFailed` for an exit code other than 0.
+        With `check`, raises `CommandFailed` for an exit code other than 0. Errors call the command by `label`, where it
+        holds what nobody may read.
         """
         limit = self._command_timeout if timeout is None else timeout
-        async with in_time(limit, f"{command[:200]!r} on device {serial!r}"):
+        name = label or command[:200]
+        async with in_time(limit, f"{name!r} on device {serial!r}"):
             if "shell_v2" in await self.features(serial):
-                result = await self._shell_v2(serial, command)
+                result = await self._shell_v2(serial, command, name)
             else:
-                result = await self._shell_v1(serial, command)
+                result = await self._shell_v1(serial, command, name)
         if check and result.exit_code:
-            raise CommandFailed(command, result.exit_code, result.stderr or result.stdout)
+            raise CommandFailed(name, result.exit_code, result.stderr or result.stdout)
         return result
 
     async def push(self, serial: str, content: bytes | Path, remote_path: str, *, mode: int = 0o644) -> None:
@@ -192,12 +200,12 @@ class AdbClient:
                 await connection.ask(service, serial)
                 return await connection.receive_block()
 
-    async def _open_service(self, serial: str, service: str) -> AdbConnection:
-        """A connection on which the device has agreed to `service`."""
+    async def _open_service(self, serial: str, service: str, name: str | None = None) -> AdbConnection:
+        """A connection on which the device has agreed to `service`, which errors call `name`."""
         transport = f"host:transport:{checked_serial(serial)}"
         connection = await AdbConnection.open(self.host, self.port)
         try:
-            async with in_time(self._command_timeout, f"{service[:200]!r} on device {serial!r}"):
+            async with in_time(self._command_timeout, f"{name or service[:200]!r} on device {serial!r}"):
                 await connection.ask(transport, serial)
                 await connection.ask(service)
         except BaseException as error:
@@ -207,28 +215,28 @@ class AdbClient:
             raise
         return connection
 
-    async def _shell_v2(self, serial: str, command: CommandLine) -> ShellResult:
+    async def _shell_v2(self, serial: str, command: CommandLine, name: str) -> ShellResult:
         collected = {STDOUT: bytearray(), STDERR: bytearray()}
         parser = ShellParser()
-        with await self._open_service(serial, f"shell,v2,raw:{command}") as connection:
+        with await self._open_service(serial, f"shell,v2,raw:{command}", name) as connection:
             while data := await connection.receive_some():
                 for stream, piece in parser.feed(data):
                     if stream == EXIT:
                         stdout, stderr = (collected[name].decode(errors="replace") for name in (STDOUT, STDERR))
                         return ShellResult(stdout, stderr, piece[0])
-                    _collect(collected[stream], piece, command)
-        raise DeviceOffline(f"device {serial!r} went away while it ran {command[:200]!r}")
+                    _collect(collected[stream], piece, name)
+        raise DeviceOffline(f"device {serial!r} went away while it ran {name!r}")
 
-    async def _shell_v1(self, serial: str, command: CommandLine) -> ShellResult:
+    async def _shell_v1(self, serial: str, command: CommandLine, name: str) -> ShellResult:
         output = bytearray()
-        with await self._open_service(serial, f"shell:({command}{STATUS_SUFFIX}") as connection:
+        with await self._open_service(serial, f"shell:({command}{STATUS_SUFFIX}", name) as connection:
             while data := await connection.receive_some():
-                _collect(output, data, command)
+                _collect(output, data, name)
         stdout, exit_code = split_status(bytes(output))
         return ShellResult(stdout.decode(errors="replace"), "", exit_code)
 
 
-def _collect(output: bytearray, piece: bytes, command: CommandLine) -> None:
+def _collect(output: bytearray, piece: bytes, name: str) -> None:
     if len(output) + len(piece) > MAX_OUTPUT:
-        raise AdbError(f"{command[:200]!r} printed more than the {MAX_OUTPUT} bytes that are collected")
+        raise AdbError(f"{name!r} printed more than the {MAX_OUTPUT} bytes that are collected")
     output += piece

@@ -1,6 +1,7 @@
 """One connection to the adb server."""
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -58,7 +59,7 @@ class AdbConnection:
                 raise
             else:
                 return cls(connecting, server)
-        reason = failed.strerror if failed is not None else "it has no address"
+        reason = os.strerror(failed.errno) if failed is not None and failed.errno else "it has no address"
         raise AdbUnavailable(f"no adb server at {server}: {reason}") from failed
 
     def __enter__(self) -> Self:

@@ -10,7 +10,7 @@ import fcntl
 import struct
 import termios
 import time
-from typing import Protocol
+from typing import Protocol, cast
 
 from capture.adb.wire import EXIT, STDERR, ShellParser
 from capture.errors import AdbProtocolError
@@ -72,8 +72,7 @@ class Recorder(asyncio.Protocol):
         return (self._parser.preamble + self._complaint).decode(errors="replace").strip()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's own are no subclass of it.
         self._descriptor = transport.get_extra_info("socket").fileno()
 
     def data_received(self, data: bytes) -> None:
@@ -88,8 +87,7 @@ class Recorder(asyncio.Protocol):
             self._last_size = len(data)
             access_units = parser.feed(data, now)
         except (AdbProtocolError, BitstreamError) as error:
-            self._complain(str(error).encode())
-            self.close()
+            self.close(str(error))
             return
         for access_unit in access_units:
             self._owner.picture(self, access_unit)
@@ -108,8 +106,9 @@ class Recorder(asyncio.Protocol):
         self._transport = None
         self._owner.ended(self)
 
-    def close(self) -> None:
+    def close(self, why: str = "") -> None:
         """End the recorder, here and on the phone. Idempotent; `ended` is told soon after."""
+        self._complain(why.encode())
         if self._transport is not None:
             self._transport.abort()
 

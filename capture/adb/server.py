@@ -87,25 +87,33 @@ def server_environment(*, usb: bool) -> dict[str, str]:
 class AdbServer:
     """An adb server that answers: one that ran already, or one of our own, restarted when it ends before we do."""
 
-    def __init__(self, client: AdbClient, adb_path: str | None, usb: bool) -> None:
+    def __init__(self, client: AdbClient, adb_path: str | None, usb: bool, start_timeout: float) -> None:
         self.client = client
         """What talks to the server."""
         self.binary: AdbBinary | None = None
-        """The program that we started; None while the server is someone else's."""
+        """The program that was started; None while the server is someone else's."""
         self._adb_path = adb_path
         self._usb = usb
+        self._start_timeout = start_timeout
         self._process: Process | None = None
         self._last_words = b""
 
     @classmethod
     @asynccontextmanager
-    async def ensure(cls, client: AdbClient, *, adb_path: str | None = None, usb: bool = True) -> AsyncGenerator[Self]:
+    async def ensure(
+        cls,
+        client: AdbClient,
+        *,
+        adb_path: str | None = None,
+        usb: bool = True,
+        start_timeout: float = START_TIMEOUT,
+    ) -> AsyncGenerator[Self]:
         """Have an adb server where `client` looks for it, for the duration of the block.
 
         With `usb`, a server of our own serves phones on USB too. Raises `AdbUnavailable` when none runs and none can
         be started.
         """
-        server = cls(client, adb_path, usb)
+        server = cls(client, adb_path, usb, start_timeout)
         supervisor: asyncio.Task[None] | None = None
         try:
             process = await server._find_or_start()
@@ -118,10 +126,15 @@ class AdbServer:
                 await asyncio.gather(supervisor, return_exceptions=True)
             await server._stop()
 
+    @property
+    def pid(self) -> int | None:
+        """The process of a server of our own; None while there is none."""
+        return self._process.pid if self._process is not None else None
+
     async def _find_or_start(self) -> Process | None:
         """The process of a server of our own; None when another server answers."""
         try:
-            async with in_time(START_TIMEOUT, "host:version"):
+            async with in_time(self._start_timeout, "host:version"):
                 await self.client.version()
         except (AdbTimeout, AdbProtocolError) as error:
             raise AdbUnavailable(f"what listens at {self._where} is not an adb server: {error}") from error
@@ -140,12 +153,12 @@ class AdbServer:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,
-                process_group=0,  # Ctrl-C at our terminal is ours: the server is needed until our own end.
+                start_new_session=True,  # Ctrl-C at our terminal is ours: the server is needed until our own end.
             )
         except OSError as error:
             raise AdbUnavailable(f"{binary} cannot be run: {error.strerror}") from error
         try:
-            async with in_time(START_TIMEOUT, f"the start of {binary.path}"):
+            async with in_time(self._start_timeout, f"the start of {binary.path}"):
                 while not await self._answers():
                     if process.returncode is not None:
                         await self._read_last_words(process)

@@ -12,12 +12,17 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from capture.demo_phone.layout import Box, even
+
 Plane = npt.NDArray[np.uint8]
+Opacities = npt.NDArray[np.int16]
 Rgb = tuple[int, int, int]
 Font = ImageFont.FreeTypeFont
 
 _FULL = 128
 """Opacity one; a difference of two samples times an opacity fits 16 bits."""
+
+_LONGEST_LINE = 200
 
 WHITE: Rgb = (255, 255, 255)
 
@@ -30,11 +35,6 @@ def yuv(colour: Rgb) -> tuple[int, int, int]:
         round(128 + (-37.797 * red - 74.203 * green + 112.0 * blue) / 255),
         round(128 + (112.0 * red - 93.786 * green - 18.214 * blue) / 255),
     )
-
-
-def even(value: float) -> int:
-    """The largest even number not above `value`."""
-    return int(value) // 2 * 2
 
 
 def load_font(size: float) -> Font:
@@ -50,21 +50,32 @@ class Mask:
         scale = float(_FULL) if np.issubdtype(opacity.dtype, np.floating) else _FULL / 255
         full = opacity.astype(np.float32) * scale
         height, width = full.shape
-        self.luma = full.astype(np.int16)
-        self.chroma = full.reshape(height // 2, 2, width // 2, 2).mean(axis=(1, 3)).astype(np.int16)
+        self.luma: Opacities = full.astype(np.int16)
+        self.chroma: Opacities = full.reshape(height // 2, 2, width // 2, 2).mean(axis=(1, 3)).astype(np.int16)
 
     @classmethod
     def from_image(cls, image: Image.Image) -> Self:
         """The mask that a grey image of even sides is."""
         return cls(np.asarray(image, np.uint8))
 
+    @classmethod
+    def _of(cls, luma: Opacities, chroma: Opacities) -> Self:
+        mask = object.__new__(cls)
+        mask.luma, mask.chroma = luma, chroma
+        return mask
+
+    def columns(self, first: int, count: int) -> Self:
+        """A view of the part from column `first` on that is `count` wide; both are even."""
+        return self._of(self.luma[:, first : first + count], self.chroma[:, first // 2 : (first + count) // 2])
+
+    def within(self, other: Self) -> Self:
+        """The part of this shape that is inside `other`, a mask of the same size."""
+        return self._of((self.luma * other.luma) >> 7, (self.chroma * other.chroma) >> 7)
+
     def dimmed(self, opacity: float) -> Self:
         """The same shape, `opacity` (0..1) times as strong."""
-        dimmed = object.__new__(type(self))
-        factor = round(opacity * 128)
-        dimmed.luma = (self.luma * np.int16(factor)) >> 7
-        dimmed.chroma = (self.chroma * np.int16(factor)) >> 7
-        return dimmed
+        factor = np.int16(round(opacity * _FULL))
+        return self._of((self.luma * factor) >> 7, (self.chroma * factor) >> 7)
 
 
 class Canvas:
@@ -81,9 +92,11 @@ class Canvas:
         return cls([plane.copy() for plane in _planes(frame.reformat(format="yuv420p"))])
 
     @classmethod
-    def over(cls, frame: av.VideoFrame) -> Self:
-        """The planes of `frame` (yuv420p) themselves: painting changes the frame."""
-        return cls(_planes(frame))
+    def over(cls, frame: av.VideoFrame, height: int) -> Self:
+        """The upper part, `height` rows, of a yuv420p frame itself: painting changes the frame."""
+        height = even(height)
+        luma, blue, red = _planes(frame)
+        return cls([luma[:height], blue[: height // 2], red[: height // 2]])
 
     def to_frame(self) -> av.VideoFrame:
         """A copy as a frame that an encoder may keep."""
@@ -132,51 +145,52 @@ def _planes(frame: av.VideoFrame) -> list[Plane]:
 
 
 class TextLine:
-    """One line of any text at a fixed place; drawn when the text changes."""
+    """One line of any text in a box; drawn when the text changes."""
 
-    def __init__(
-        self, canvas: Canvas, x: int, y: int, width: int, font: Font, colour: Rgb = WHITE, *, anchor: str = "l"
-    ) -> None:
-        """The line's box begins at (x, y); `anchor` is `l`, `m` or `r`: where in it the text goes."""
-        self._canvas, self._x, self._y, self._font, self._colour = canvas, even(x), even(y), font, colour
-        self._anchor = anchor
-        self._width, self._height = even(width), line_height(font)
-        self._background = canvas.cut(self._x, self._y, self._width, self._height)
+    def __init__(self, canvas: Canvas, box: Box, font: Font, colour: Rgb = WHITE, *, anchor: str = "l") -> None:
+        """`anchor` is `l`, `m` or `r`: where in the box the text goes."""
+        self._canvas, self._box, self._font, self._colour, self._anchor = canvas, box, font, colour, anchor
+        self._background = canvas.cut(box.x, box.y, box.width, box.height)
         self._text = ""
 
     def show(self, text: str) -> None:
-        """Show `text`; one that is too long for the box keeps its end."""
+        """Show `text`; of one that is too long for the box the end."""
         if text == self._text:
             return
         self._text = text
-        text = "".join(character if character.isprintable() else "·" for character in text)[-200:]
-        if self._font.getlength(text) > self._width:
-            while text and self._font.getlength("…" + text) > self._width:
-                text = text[1:]
-            text = "…" + text
-        image = Image.new("L", (self._width, self._height))
-        position = {"l": 0, "m": self._width / 2, "r": self._width}[self._anchor]
-        ImageDraw.Draw(image).text(
-            (position, self._height / 2), text, fill=255, font=self._font, anchor=f"{self._anchor}m"
-        )
-        self._canvas.put(self._x, self._y, self._background)
-        self._canvas.paint(self._x, self._y, Mask.from_image(image), self._colour)
+        width, height = self._box.width, self._box.height
+        x = {"l": 0.0, "m": width / 2, "r": float(width)}[self._anchor]
+        image = Image.new("L", (width, height))
+        place, anchor = (x, height / 2), f"{self._anchor}m"
+        ImageDraw.Draw(image).text(place, self._fitting(text), fill=255, font=self._font, anchor=anchor)
+        self._canvas.put(self._box.x, self._box.y, self._background)
+        self._canvas.paint(self._box.x, self._box.y, Mask.from_image(image), self._colour)
+
+    def _fitting(self, text: str) -> str:
+        """The text, or as much of its end as fits the box."""
+        text = "".join(character if character.isprintable() else "·" for character in text[-_LONGEST_LINE:])
+        if self._font.getlength(text) <= self._box.width:
+            return text
+        while text and self._font.getlength("…" + text) > self._box.width:
+            text = text[1:]
+        return "…" + text
 
 
 class Counter:
     """Digits and the marks between them at fixed places; each character is painted once and then only copied."""
 
     def __init__(
-        self, canvas: Canvas, centre: int, y: int, pattern: str, font: Font, colour: Rgb = WHITE
+        self, canvas: Canvas, centre: float, y: float, pattern: str, font: Font, *, height: int | None = None
     ) -> None:
-        """`pattern` is a text with the places of the digits and marks, as `00:00`; it is centred on `centre`."""
-        self._canvas, self._y, self._font, self._colour = canvas, even(y), font, colour
-        self._height = line_height(font)
+        """`pattern` shows the places of digits and marks, as `00:00`; it is centred on `centre`, its top is at `y`."""
+        self._canvas, self._y, self._font = canvas, even(y), font
+        if height is None:
+            height = even(font.size * 1.3 + 2)
         widths = [self._cell_width(character) for character in pattern]
         left = even(centre - sum(widths) / 2)
-        self._cells = [
-            (left + sum(widths[:index]), canvas.cut(left + sum(widths[:index]), self._y, width, self._height))
-            for index, width in enumerate(widths)
+        self._lefts = [left + sum(widths[:index]) for index in range(len(widths))]
+        self._backgrounds = [
+            canvas.cut(x, self._y, width, height) for x, width in zip(self._lefts, widths, strict=True)
         ]
         self._painted: list[dict[str, Canvas]] = [{} for _ in pattern]
         self._shown = [""] * len(pattern)
@@ -186,27 +200,20 @@ class Counter:
         for index, character in enumerate(text):
             if character != self._shown[index]:
                 self._shown[index] = character
-                self._canvas.put(self._cells[index][0], self._y, self._tile(index, character))
+                self._canvas.put(self._lefts[index], self._y, self._tile(index, character))
 
     def _tile(self, index: int, character: str) -> Canvas:
         painted = self._painted[index]
         if character not in painted:
-            background = self._cells[index][1]
+            background = self._backgrounds[index]
             tile = background.cut(0, 0, background.width, background.height)
             image = Image.new("L", (tile.width, tile.height))
-            ImageDraw.Draw(image).text(
-                (tile.width / 2, tile.height / 2), character, fill=255, font=self._font, anchor="mm"
-            )
-            tile.paint(0, 0, Mask.from_image(image), self._colour)
+            centre = (tile.width / 2, tile.height / 2)
+            ImageDraw.Draw(image).text(centre, character, fill=255, font=self._font, anchor="mm")
+            tile.paint(0, 0, Mask.from_image(image), WHITE)
             painted[character] = tile
         return painted[character]
 
     def _cell_width(self, character: str) -> int:
-        widest = max(map(self._font.getlength, "0123456789")) if character.isdigit() else self._font.getlength(character)
-        return even(widest + 1)
-
-
-def line_height(font: Font) -> int:
-    """The even number of pixel rows that any line in `font` fits."""
-    top, bottom = font.getbbox("Äjgy|")[1::2]
-    return even(bottom - min(0, top) + 3)
+        alike = "0123456789" if character.isdigit() else character
+        return even(max(map(self._font.getlength, alike)) + 2)

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
-from capture.demo_phone.canvas import WHITE, Rgb, even, load_font
+from capture.demo_phone.canvas import WHITE, Rgb, load_font
 from capture.demo_phone.icons import DOCK, GRID, Icon, rounded_box
-from capture.demo_phone.layout import Box, Layout
+from capture.demo_phone.layout import Box, Layout, even
 
 COLUMNS = 4
 
@@ -28,6 +28,18 @@ _HILLS: tuple[tuple[float, float, float, float, Rgb], ...] = (
 )
 """Hills from the far to the near: top edge and swing as parts of the height, waves per width, phase, colour."""
 
+_GLOWS: tuple[tuple[float, float, float, Rgb], ...] = (
+    (0.82, 0.62, 0.22, (70, 52, 20)),
+    (0.10, 0.16, 0.55, (6, 34, 66)),
+)
+"""Light in the sky: centre as parts of width and height, radius as a part of the shorter side, colour added."""
+
+_RAMP_STEPS = 1024
+_LARGE = 1_500_000
+"""Pixels above which the wallpaper is painted at half the size: it is soft anyway, and four times quicker."""
+
+Colours = npt.NDArray[np.float32]
+
 _GLASS = 38
 """How much white (of 255) the translucent boxes add."""
 
@@ -41,38 +53,49 @@ def paint_home_screen(layout: Layout) -> Image.Image:
         _glass(image, box, layout.unit * radius)
     _search_icon(image, layout)
     _icon_grid(image, layout)
-    _icon_row(image, layout, DOCK, layout.dock, labels=False)
+    dock_row = Box(layout.grid.x, layout.dock.y, layout.grid.width, layout.dock.height)
+    _icon_row(image, layout, DOCK, dock_row, labels=False)
     ImageDraw.Draw(image).rectangle((0, layout.strip_top, layout.width, layout.height), fill=0)
     return image
 
 
 def _wallpaper(width: int, height: int) -> Image.Image:
+    if width * height > _LARGE:
+        return _wallpaper(width // 2, height // 2).resize((width, height), Image.Resampling.BICUBIC)
     down = np.linspace(0, 1, height, dtype=np.float32)[:, None]
     across = np.linspace(0, 1, width, dtype=np.float32)[None, :]
     # The sky leans a little, which is what makes it look like light and not like a ramp.
-    slant = np.clip(down + (across - 0.5) * 0.16, 0, 1)
-    stops = [stop for stop, _ in _SKY]
-    sky = np.stack([np.interp(slant, stops, [colour[i] for _, colour in _SKY]) for i in range(3)], axis=2)
-    aspect = height / width
-    sky += _glow(across, down, aspect, 0.82, 0.60, 0.42) * np.array((70.0, 52.0, 20.0))
-    sky += _glow(across, down, aspect, 0.10, 0.16, 0.60) * np.array((10.0, 40.0, 70.0))
-    sun = np.clip((0.10 - np.hypot(across - 0.74, (down - 0.60) * aspect)) * width / 2, 0, 1)[..., None]
-    sky = sky * (1 - sun * 0.8) + np.array((255.0, 222.0, 170.0)) * sun * 0.8
+    slant = np.clip(down + (across - np.float32(0.5)) * np.float32(0.16), 0, 1)
+    picture = _sky_ramp()[(slant * np.float32(_RAMP_STEPS - 1)).astype(np.int16)]
+
+    x, y = across * np.float32(width), down * np.float32(height)
+    side = min(width, height)
+    for centre_x, centre_y, radius, colour in _GLOWS:
+        squared = (x - centre_x * width) ** 2 + (y - centre_y * height) ** 2
+        glow = np.exp(squared / np.float32(-2 * (radius * side) ** 2))
+        picture += glow[..., None] * np.array(colour, np.float32)
+    sun = np.clip(side * 0.1 - np.hypot(x - 0.75 * width, y - 0.62 * height), 0, 1)
+    picture = _over(picture, (255, 222, 170), sun * np.float32(0.7))
     for top, swing, waves, phase, colour in _HILLS:
-        line = top + swing * (
-            np.sin((across * waves + phase) * tau) + 0.4 * np.sin((across * waves * 2.3 + phase) * tau)
-        )
-        inside = np.clip((down - line) * height / 2, 0, 1)[..., None]
-        shade = 1 - 0.35 * np.clip((down - line) / 0.3, 0, 1)[..., None]
-        sky = sky * (1 - inside) + np.array(colour) * shade * inside
-    return Image.fromarray(np.clip(sky, 0, 255).astype(np.uint8), "RGB")
+        angle = (across * waves + phase) * tau
+        depth = down - top - swing * (np.sin(angle) + 0.4 * np.sin(angle * 2.3))
+        shade = 1 - np.float32(0.35) * np.clip(depth / 0.3, 0, 1)
+        inside = np.clip(depth * (height / 2), 0, 1)
+        picture = _over(picture, colour, inside.astype(np.float32), shade.astype(np.float32))
+    return Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8), "RGB")
 
 
-def _glow(
-    across: npt.NDArray[np.float32], down: npt.NDArray[np.float32], aspect: float, x: float, y: float, radius: float
-) -> npt.NDArray[np.float32]:
-    squared = (across - x) ** 2 + ((down - y) * aspect) ** 2
-    return np.exp(-squared / (2 * (radius / 2) ** 2))[..., None].astype(np.float32)
+def _sky_ramp() -> Colours:
+    steps = np.linspace(0, 1, _RAMP_STEPS)
+    places = [place for place, _ in _SKY]
+    channels = [np.interp(steps, places, [colour[channel] for _, colour in _SKY]) for channel in range(3)]
+    return np.stack(channels, axis=1).astype(np.float32)
+
+
+def _over(picture: Colours, colour: Rgb, opacity: Colours, shade: Colours | None = None) -> Colours:
+    """`picture` with `colour`, darkened by `shade`, laid over it."""
+    top = np.array(colour, np.float32) * (1 if shade is None else shade[..., None])
+    return picture + (top - picture) * opacity[..., None]
 
 
 def _glass(image: Image.Image, box: Box, radius: float) -> None:
@@ -120,7 +143,7 @@ def _shadow(image: Image.Image, x: int, y: int, size: int) -> None:
 def _status_icons(image: Image.Image, layout: Layout) -> None:
     """Signal, wireless network and battery at the right end of the status bar."""
     height = layout.status_bar.height
-    width = even(height * 3.6)
+    width = height * 3
     mask = Image.new("L", (width * 4, height * 4))
     draw = ImageDraw.Draw(mask)
     unit = height * 4 / 24

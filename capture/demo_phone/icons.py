@@ -50,9 +50,10 @@ class Pen:
 
 
 def _phone(pen: Pen) -> None:
-    pen.line([(33, 32), (34, 44), (44, 58), (57, 67), (69, 68)], 11)
-    pen.line([(33, 32), (35, 38)], 17)
-    pen.line([(63, 66), (69, 68)], 17)
+    arc = [(70 + 39 * cos(angle), 30 + 39 * sin(angle)) for angle in np.linspace(0.55 * pi, 0.95 * pi, 16)]
+    pen.line(arc, 10)
+    for x, y in (arc[0], arc[-1]):
+        pen.line([(x, y), (x + (70 - x) * 0.17, y + (30 - y) * 0.17)], 15)
 
 
 def _messages(pen: Pen) -> None:

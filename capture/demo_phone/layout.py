@@ -1,11 +1,16 @@
 """Where the things of the demo phone's home screen are, for any size of screen."""
 
+import math
 from dataclasses import dataclass
 
-from capture.demo_phone.canvas import even
 from capture.demo_phone.strip import strip_top
 
 LEAST_SIDE, LARGEST_SIDE = 120, 4096
+
+
+def even(value: float) -> int:
+    """The largest even number not above `value`."""
+    return math.floor(value / 2) * 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ class Layout:
         return max(2, even(units * self.unit))
 
 
-_STATUS, _CLOCK, _DATE, _CARD, _SEARCH, _ROW, _DOCK = 24, 66, 20, 96, 44, 84, 80
+_STATUS, _CLOCK, _DATE, _CARD, _SEARCH, _ROW, _DOCK = 24, 64, 20, 88, 42, 78, 78
 _GAP = 12
 _COLUMN = 360
 """Units of width that one column of things needs."""

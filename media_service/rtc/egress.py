@@ -9,7 +9,7 @@ in one go: half of the cost of a picture with two viewers is waking up (design.m
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from media_service.rtc.header_extensions import PacketShape, absolute_send_time
 from media_service.rtc.picture import Picture
@@ -32,11 +32,12 @@ _SHARED_TEMPLATES = 2048
 class _FanOut:
     """One picture on its way to the viewers that its stream had when its turn came."""
 
-    __slots__ = ("_batches", "picture", "send_time", "viewers")
+    __slots__ = ("_batches", "picture", "send_time", "turns", "viewers")
 
-    def __init__(self, picture: Picture, viewers: Iterable[Viewer]) -> None:
+    def __init__(self, picture: Picture, viewers: Collection[Viewer]) -> None:
         self.picture = picture
-        self.viewers: Iterable[Viewer] | Iterator[Viewer] = viewers
+        self.viewers = viewers
+        self.turns: Iterator[Viewer] = iter(())
         self.send_time = b""
         self._batches: dict[PacketShape, tuple[Template, ...]] = {}
 
@@ -71,8 +72,8 @@ class Egress:
         """Pictures whose turn has not come or is not over."""
         return len(self._waiting)
 
-    def submit(self, picture: Picture, viewers: Iterable[Viewer]) -> None:
-        """Send `picture` to those of `viewers` that follow; the iterable is read when its turn comes."""
+    def submit(self, picture: Picture, viewers: Collection[Viewer]) -> None:
+        """Send `picture` to those of `viewers` that follow, as they are when their turn comes."""
         self._waiting.append(_FanOut(picture, viewers))
         self._count(picture.ready_at)
         if self._wake_up is None:
@@ -111,10 +112,11 @@ class Egress:
         self._wake_up = None
         deadline = time.monotonic() + _SLICE
         while self._waiting:
-            if not self._fan_out(self._waiting[0], deadline):
+            job = self._waiting.popleft()
+            if not self._fan_out(job, deadline):
+                self._waiting.appendleft(job)
                 self._wake_up = self._loop.call_soon(self._run)
                 return
-            self._waiting.popleft()
         if self._replays:
             self._run_replays(deadline)
         if self._replays and self._wake_up is None:
@@ -128,26 +130,40 @@ class Egress:
         now = time.monotonic()
         if not job.send_time:
             if now - picture.ready_at > _LARGEST_AGE:
-                self.pictures_dropped += 1
+                self._drop(job)
                 return True
             job.send_time = absolute_send_time(now)
-            job.viewers = iter(tuple(job.viewers))
+            job.turns = iter(tuple(job.viewers))
         number, is_keyframe, timestamp = picture.number, picture.is_keyframe, picture.timestamp
-        for viewer in job.viewers:
-            # A viewer that missed a picture cannot decode this one, and a replay may have brought it already.
-            if viewer.following is not Following.LIVE:
+        for viewer in job.turns:
+            following = viewer.following
+            # A replay may have brought the picture already, and since the last slice viewers may have left.
+            if following is Following.REPLAYING or viewer.picture_number >= number or viewer not in job.viewers:
                 continue
-            if is_keyframe or viewer.picture_number == number - 1:
-                last = viewer.last_timestamp
-                at = timestamp if last is None or timestamp > last else last + 1
-                viewer.send(picture, job.batches(viewer.shape, self.buffer), at, job.send_time, now)
-            elif viewer.picture_number < number:
+            if is_keyframe:
+                viewer.following = Following.LIVE
+            elif following is Following.WAITING:
+                continue
+            elif viewer.picture_number != number - 1:
+                # It cannot be decoded without the ones in between.
                 viewer.fell_behind("picture_missed")
+                continue
+            last = viewer.last_timestamp
+            at = timestamp if last is None or timestamp > last else last + 1
+            viewer.send(picture, job.batches(viewer.shape, self.buffer), at, job.send_time, now)
             now = time.monotonic()
             if now > deadline:
                 return False
         self._observe_latency(now - picture.ready_at)
         return True
+
+    def _drop(self, job: _FanOut) -> None:
+        """Leave out a picture that waited too long, and have those who needed it brought in again."""
+        self.pictures_dropped += 1
+        for viewer in tuple(job.viewers):
+            following = viewer.following
+            if following is Following.LIVE or (following is Following.WAITING and job.picture.is_keyframe):
+                viewer.fell_behind("picture_too_late")
 
     def _run_replays(self, deadline: float) -> None:
         """A turn for every replay, round robin, as far as the slice allows."""

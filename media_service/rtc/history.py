@@ -4,11 +4,14 @@ Payloads are shared by all viewers; only the numbering is the viewer's own. It i
 replay sends hundreds of pictures in a moment and would flush any count (design.md section 2).
 """
 
+from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass
+from operator import attrgetter
 
 HISTORY_SECONDS = 1.5
 _RETRANSMISSIONS_PER_SECOND = 1000
+_first_sequence = attrgetter("first_sequence")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +56,21 @@ class History:
 
     def find(self, sequence: int) -> SentPacket | None:
         """The packet with this 16-bit sequence number, or None when it is not kept any more."""
-        for picture in reversed(self._pictures):
-            index = sequence - picture.first_sequence & 0xFFFF
-            if index < len(picture.payloads):
-                is_last = index == len(picture.payloads) - 1
-                return SentPacket(picture.payloads[index], picture.timestamp, picture.send_time, is_last)
-        return None
+        pictures = self._pictures
+        if not pictures:
+            return None
+        newest = pictures[-1].first_sequence + len(pictures[-1].payloads) - 1
+        unwrapped = newest - (newest - sequence & 0xFFFF)
+        # One NACK can name thousands of packets, and a replay leaves hundreds of pictures to look through.
+        position = bisect_right(pictures, unwrapped, key=_first_sequence) - 1
+        if position < 0:
+            return None
+        picture = pictures[position]
+        index = unwrapped - picture.first_sequence
+        if index >= len(picture.payloads):
+            return None
+        is_last = index == len(picture.payloads) - 1
+        return SentPacket(picture.payloads[index], picture.timestamp, picture.send_time, is_last)
 
     def may_repeat(self, sequence: int, now: float, round_trip: float) -> bool:
         """Whether to send it again: at most once per round trip, and 1000 packets per second in all."""

@@ -45,11 +45,18 @@ class IceAgent:
         """The remote candidates we may check, at most 16."""
         return tuple(self._candidates.values())
 
-    def add_candidates(self, candidates: Iterable[Candidate]) -> None:
-        """Learn remote candidates; beyond the bound they are ignored, the browser's own checks find us anyway."""
+    def add_candidates(self, candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
+        """Learn remote candidates and return the new ones.
+
+        Beyond the bound they are ignored, the browser's own checks find us anyway.
+        """
+        added: list[Candidate] = []
         for candidate in candidates:
-            if len(self._candidates) < _LARGEST_CANDIDATE_COUNT:
-                self._candidates[candidate.address, candidate.port] = candidate
+            key = candidate.address, candidate.port
+            if key not in self._candidates and len(self._candidates) < _LARGEST_CANDIDATE_COUNT:
+                self._candidates[key] = candidate
+                added.append(candidate)
+        return tuple(added)
 
     def restart(self, local: IceCredentials, remote: IceCredentials) -> None:
         """New credentials on both sides; media goes on over the old path until a new one is nominated."""

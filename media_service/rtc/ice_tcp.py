@@ -1,7 +1,7 @@
 """ICE-TCP: passive candidates (RFC 6544) with RFC 4571 framing, for networks that block UDP."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from media_service.rtc.path import TcpPath
 from media_service.rtc.stun import TransportAddress
@@ -37,12 +37,19 @@ class TcpConnection(asyncio.Protocol):
         self._local = f"tcp:{local}"
         self._received = bytearray()
         self._receiver: Receiver | None = None
+        self._remote: TransportAddress = ("", 0)
+        self._timeout: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._remote: TransportAddress = transport.get_extra_info("peername")[:2]
-        self._path = TcpPath(transport, self._remote, self._port.drops)
+        # uvloop's transports are no subclass of asyncio's, so isinstance cannot say it.
+        self._transport = cast(asyncio.Transport, transport)
+        peername = transport.get_extra_info("peername")
+        if peername is None:
+            # Reset before it was accepted, as port scanners do.
+            self._transport.abort()
+            return
+        self._remote = peername[:2]
+        self._path = TcpPath(self._transport, self._remote, self._port.drops)
         self._timeout = asyncio.get_running_loop().call_later(_ANONYMOUS_TIMEOUT, self._still_anonymous)
         connections = self._port.connections
         connections.open.add(self)
@@ -65,7 +72,8 @@ class TcpConnection(asyncio.Protocol):
             self._datagram_received(datagram)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._timeout.cancel()
+        if self._timeout is not None:
+            self._timeout.cancel()
         connections = self._port.connections
         connections.open.discard(self)
         connections.anonymous.discard(self)

@@ -206,7 +206,9 @@ class MediaPort:
         keys.append(key)
         if len(keys) > _ADDRESSES_PER_RECEIVER:
             # The second oldest: the oldest may be the one in use.
-            del self._by_address[keys.pop(1)]
+            evicted, _ = self._by_address.pop(keys.pop(1))
+            if isinstance(evicted, TcpPath):
+                evicted.close()
 
     async def _listen(self) -> None:
         """Take ICE-TCP connections on the same number. Raises OSError when it is taken."""

@@ -24,7 +24,7 @@ def packetize(nal_units: Sequence[bytes]) -> tuple[bytes, ...]:
     for nal_unit in nal_units:
         length = len(nal_unit)
         if length <= MAX_PAYLOAD:
-            if size + 2 + length > MAX_PAYLOAD:
+            if small and size + 2 + length > MAX_PAYLOAD:
                 payloads.append(_aggregate(small))
                 small, size = [], 1
             small.append(nal_unit)

@@ -82,9 +82,9 @@ class Peer:
 
     def add_candidates(self, candidates: Sequence[Candidate]) -> None:
         """Learn trickled candidates; they are checked at once while there is no path yet."""
-        self.ice.add_candidates(candidates)
+        added = self.ice.add_candidates(candidates)
         if not self.ice.is_nominated:
-            self._port.send_checks(self.ice.check, [(each.address, each.port) for each in candidates])
+            self._port.send_checks(self.ice.check, [(each.address, each.port) for each in added])
 
     def restart_ice(self, remote: IceCredentials, candidates: Sequence[Candidate]) -> IceCredentials:
         """Take the browser's new credentials and return ours (RFC 8445 section 9); media goes on over the old path."""

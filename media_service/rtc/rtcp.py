@@ -79,15 +79,19 @@ def parse(compound: bytes) -> list[RtcpPacket]:
         if first >> 6 != 2 or end > size:
             break
         count = first & 31
+        following = end
+        if first & 0x20:
+            # Padding: the last byte counts it, itself included (RFC 3550 section 6.4.1).
+            end -= compound[end - 1]
         if kind in (RECEIVER_REPORT, SENDER_REPORT):
             _parse_reports(compound, offset + (8 if kind == RECEIVER_REPORT else 28), end, count, packets)
         elif kind == TRANSPORT_FEEDBACK and count == 1:
             _parse_nack(compound, offset, end, packets)
         elif kind == PAYLOAD_FEEDBACK:
             _parse_payload_feedback(compound, offset, end, count, packets)
-        elif kind == BYE and count:
+        elif kind == BYE and count and offset + 8 <= end:
             packets.append(Bye(int.from_bytes(compound[offset + 4 : offset + 8], "big")))
-        offset = end
+        offset = following
     return packets
 
 

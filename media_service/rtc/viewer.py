@@ -124,7 +124,10 @@ class Viewer:
                 _pack_numbering(data, offset, sequence & 0xFFFF, wire_timestamp, ssrc)
                 size[0] = length
                 if protect(context, pointer, size):
-                    self.drops["srtp_error"] += 1
+                    # What libsrtp refuses to encrypt is not sent in clear.
+                    self._sequence = sequence + 1
+                    self.fell_behind("srtp_error")
+                    return
                 sequence += 1
             for run in template.runs:
                 if not send_run(run):

@@ -7,13 +7,15 @@
  *         | {type: "key", action: "press", keyCode: number}
  *         | {type: "text", text: string}} InputMessage
  */
-/** @typedef {{type: string, state?: string, reason?: string}} ServiceMessage */
+/** @typedef {{type: string, state?: string, reason?: string, code?: string, detail?: string}} ServiceMessage */
 
 /** Unacknowledged inputs whose times are remembered; a service that never acknowledges costs no more than this. */
 const REMEMBERED = 256;
 /** Finger moves under way at once. Shell `input` on a phone takes tens of milliseconds each: more would lag behind. */
 const MOVES_IN_FLIGHT = 4;
 const BUFFERED_LIMIT_BYTES = 65536;
+/** Characters of text that the service takes in one message. */
+const TEXT_LIMIT = 4096;
 
 /** Fires `message` (CustomEvent of ServiceMessage) for whatever is not an acknowledgement. */
 export class ControlChannel extends EventTarget {
@@ -39,6 +41,20 @@ export class ControlChannel extends EventTarget {
   get takesMoves() {
     if (this.#channel.bufferedAmount > BUFFERED_LIMIT_BYTES) return false;
     return !this.#isAcknowledging || this.#movesInFlight < MOVES_IN_FLIGHT;
+  }
+
+  /**
+   * @param {string} text of any length
+   * @returns {boolean} as `send`
+   */
+  sendText(text) {
+    // By code points: a surrogate pair is never cut in two.
+    const characters = Array.from(text);
+    let isSent = true;
+    for (let start = 0; start < characters.length; start += TEXT_LIMIT) {
+      isSent &&= this.send({ type: "text", text: characters.slice(start, start + TEXT_LIMIT).join("") });
+    }
+    return isSent;
   }
 
   /**

@@ -5,28 +5,28 @@ export const style = new CSSStyleSheet();
 
 style.replaceSync(`
 :host {
-  --text: var(--phone-text, #1d1d1b);
-  --muted: var(--phone-muted, #696964);
-  --line: var(--phone-line, rgb(0 0 0 / 0.1));
-  --surface: var(--phone-surface, #fff);
-  --hover: var(--phone-hover, rgb(0 0 0 / 0.055));
-  --accent: var(--phone-accent, #2563eb);
-  --good: #16935f;
-  --wait: #b9770e;
-  --bad: #cb3a31;
-  --shadow: 0 1px 2px rgb(0 0 0 / 0.06), 0 18px 48px -12px rgb(0 0 0 / 0.22);
+  --_text: var(--phone-text, #1d1d1b);
+  --_muted: var(--phone-muted, #696964);
+  --_line: var(--phone-line, rgb(0 0 0 / 0.1));
+  --_surface: var(--phone-surface, #fff);
+  --_hover: var(--phone-hover, rgb(0 0 0 / 0.055));
+  --_accent: var(--phone-accent, #2563eb);
+  --_good: #16935f;
+  --_wait: #b9770e;
+  --_bad: #cb3a31;
+  --_shadow: 0 1px 2px rgb(0 0 0 / 0.06), 0 18px 48px -12px rgb(0 0 0 / 0.22);
 
-  --pad: 20px;
-  --gap: 16px;
-  --caption: 32px;
-  --tools: 48px;
+  --_pad: 20px;
+  --_gap: 16px;
+  --_caption: 32px;
+  --_tools: 48px;
 
   display: block;
   position: relative;
   container-type: size;
   min-height: 240px;
   overflow: hidden;
-  color: var(--text);
+  color: var(--_text);
   font: 13px/1.4 ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", "Liberation Sans", Arial, sans-serif;
   font-variant-numeric: tabular-nums;
   -webkit-tap-highlight-color: transparent;
@@ -34,16 +34,16 @@ style.replaceSync(`
 :host(:fullscreen) { background: var(--phone-background, #f4f4f2); }
 @media (prefers-color-scheme: dark) {
   :host {
-    --text: var(--phone-text, #ededeb);
-    --muted: var(--phone-muted, #96989c);
-    --line: var(--phone-line, rgb(255 255 255 / 0.11));
-    --surface: var(--phone-surface, #1a1b1e);
-    --hover: var(--phone-hover, rgb(255 255 255 / 0.08));
-    --accent: var(--phone-accent, #6ea0ff);
-    --good: #3cc48d;
-    --wait: #e5ab45;
-    --bad: #f0736a;
-    --shadow: 0 1px 2px rgb(0 0 0 / 0.4), 0 24px 64px -12px rgb(0 0 0 / 0.7);
+    --_text: var(--phone-text, #ededeb);
+    --_muted: var(--phone-muted, #96989c);
+    --_line: var(--phone-line, rgb(255 255 255 / 0.11));
+    --_surface: var(--phone-surface, #1a1b1e);
+    --_hover: var(--phone-hover, rgb(255 255 255 / 0.08));
+    --_accent: var(--phone-accent, #6ea0ff);
+    --_good: #3cc48d;
+    --_wait: #e5ab45;
+    --_bad: #f0736a;
+    --_shadow: 0 1px 2px rgb(0 0 0 / 0.4), 0 24px 64px -12px rgb(0 0 0 / 0.7);
   }
   :host(:fullscreen) { background: var(--phone-background, #0d0e10); }
 }
@@ -52,24 +52,24 @@ style.replaceSync(`
 
 /* The largest phone that fits beside the buttons, or above them where the page is narrow. */
 .frame {
-  --across: calc(100cqw - 2 * var(--pad) - var(--gap) - var(--tools));
-  --down: calc(100cqh - 2 * var(--pad) - var(--caption));
-  --fit: min(var(--across), var(--down) * var(--width) / var(--height));
+  --_across: calc(100cqw - 2 * var(--_pad) - var(--_gap) - var(--_tools));
+  --_down: calc(100cqh - 2 * var(--_pad) - var(--_caption));
+  --_fit: min(var(--_across), var(--_down) * var(--_width) / var(--_height));
   display: grid;
-  grid-template: "caption ." var(--caption) "screen tools" auto / var(--fit) var(--tools);
-  column-gap: var(--gap);
+  grid-template: "caption caption" var(--_caption) "screen tools" auto / var(--_fit) var(--_tools);
+  column-gap: var(--_gap);
   place-content: center;
   height: 100%;
-  padding: var(--pad);
+  padding: var(--_pad);
 }
 
 header { grid-area: caption; container-type: inline-size; display: flex; align-items: start; justify-content: space-between; padding: 0 2px; white-space: nowrap; }
 .state { display: flex; align-items: center; gap: 8px; font-weight: 550; }
-.state i { width: 8px; height: 8px; border-radius: 50%; background: var(--muted); }
-[data-state="live"] .state i { background: var(--good); box-shadow: 0 0 0 3px color-mix(in srgb, var(--good) 22%, transparent); }
-:is([data-state="connecting"], [data-state="reconnecting"], [data-state="device-lost"]) .state i { background: var(--wait); animation: breathe 1.4s ease-in-out infinite; }
-[data-state="unavailable"] .state i { background: var(--bad); }
-.numbers { display: flex; gap: 14px; color: var(--muted); font-size: 12px; line-height: 18px; }
+.state i { width: 8px; height: 8px; border-radius: 50%; background: var(--_muted); }
+[data-state="live"] .state i { background: var(--_good); box-shadow: 0 0 0 3px color-mix(in srgb, var(--_good) 22%, transparent); }
+:is([data-state="connecting"], [data-state="reconnecting"], [data-state="device-lost"]) .state i { background: var(--_wait); animation: breathe 1.4s ease-in-out infinite; }
+[data-state="unavailable"] .state i { background: var(--_bad); }
+.numbers { display: flex; gap: 14px; color: var(--_muted); font-size: 12px; line-height: 18px; }
 @container (max-width: 400px) { .numbers { gap: 10px; font-size: 11px; } }
 @container (max-width: 345px) { [data-number="rtt"] { display: none; } }
 @container (max-width: 290px) { [data-number="loss"], [data-number="rate"] { display: none; } }
@@ -78,11 +78,11 @@ header { grid-area: caption; container-type: inline-size; display: flex; align-i
 .screen {
   grid-area: screen;
   position: relative;
-  aspect-ratio: var(--width) / var(--height);
+  aspect-ratio: var(--_width) / var(--_height);
   overflow: hidden;
   border-radius: 14px;
   background: #0b0c0e;
-  box-shadow: 0 0 0 1px var(--line), var(--shadow);
+  box-shadow: 0 0 0 1px var(--_line), var(--_shadow);
   touch-action: none;
   user-select: none;
   -webkit-user-select: none;
@@ -91,8 +91,10 @@ header { grid-area: caption; container-type: inline-size; display: flex; align-i
   outline-offset: 3px;
   transition: outline-color 0.15s;
 }
-.screen:has(textarea:focus) { outline-color: var(--accent); }
+.screen:has(textarea:focus) { outline-color: var(--_accent); }
 video, canvas { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: contain; transition: filter 0.3s; }
+/* Before its first picture a video is a black square. */
+.frame:not([data-has-picture]) video { opacity: 0; }
 .frame:not([data-state="live"]) :is(video, canvas) { filter: saturate(0.55) brightness(0.42); }
 textarea { position: absolute; left: 0; bottom: 0; width: 100%; height: 1.5em; padding: 0; border: 0; opacity: 0; resize: none; pointer-events: none; font-size: 16px; }
 
@@ -119,6 +121,23 @@ textarea { position: absolute; left: 0; bottom: 0; width: 100%; height: 1.5em; p
 .spinner { width: 26px; height: 26px; margin-bottom: 10px; border: 2px solid rgb(255 255 255 / 0.2); border-top-color: rgb(255 255 255 / 0.9); border-radius: 50%; animation: turn 0.9s linear infinite; }
 :is([data-state="unavailable"], [data-state="idle"]) .spinner { display: none; }
 
+.complaint {
+  position: absolute;
+  inset: auto 12px 12px;
+  width: fit-content;
+  max-width: calc(100% - 24px);
+  margin: 0 auto;
+  padding: 7px 14px;
+  border-radius: 12px;
+  background: rgb(20 21 23 / 0.88);
+  color: #f2f2f0;
+  text-align: center;
+  text-wrap: balance;
+  overflow-wrap: anywhere;
+  pointer-events: none;
+  animation: appear 0.15s ease-out;
+}
+
 .toolbar {
   grid-area: tools;
   align-self: center;
@@ -127,36 +146,36 @@ textarea { position: absolute; left: 0; bottom: 0; width: 100%; height: 1.5em; p
   grid-template-rows: repeat(11, auto);
   gap: 2px;
   padding: 4px;
-  border: 1px solid var(--line);
+  border: 1px solid var(--_line);
   border-radius: 16px;
-  background: var(--surface);
+  background: var(--_surface);
 }
-.toolbar hr { width: 20px; margin: 4px auto; border: 0; border-top: 1px solid var(--line); }
-.toolbar button { display: grid; place-items: center; width: 38px; height: 38px; padding: 0; border: 0; border-radius: 12px; background: none; color: var(--text); cursor: pointer; transition: background 0.12s; }
-.toolbar button:hover { background: var(--hover); }
-.toolbar button:active { background: var(--line); }
-.toolbar button[aria-pressed="true"] { color: var(--accent); background: var(--hover); }
-.frame:not([data-state="live"]) .toolbar [data-key] { color: var(--muted); }
-button:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
+.toolbar hr { width: 20px; margin: 4px auto; border: 0; border-top: 1px solid var(--_line); }
+.toolbar button { display: grid; place-items: center; width: 38px; height: 38px; padding: 0; border: 0; border-radius: 12px; background: none; color: var(--_text); cursor: pointer; transition: background 0.12s; }
+.toolbar button:hover { background: var(--_hover); }
+.toolbar button:active { background: var(--_line); }
+.toolbar button[aria-pressed="true"] { color: var(--_accent); background: var(--_hover); }
+.frame:not([data-state="live"]) .toolbar [data-key] { color: var(--_muted); }
+button:focus-visible { outline: 2px solid var(--_accent); outline-offset: 2px; }
 @media not (any-pointer: coarse) { [data-action="keyboard"] { display: none !important; } }
 
 .statistics {
   position: absolute;
-  top: var(--pad);
-  right: var(--pad);
+  top: var(--_pad);
+  right: var(--_pad);
   width: 272px;
-  max-width: calc(100cqw - 2 * var(--pad));
-  max-height: calc(100cqh - 2 * var(--pad));
+  max-width: calc(100cqw - 2 * var(--_pad));
+  max-height: calc(100cqh - 2 * var(--_pad));
   overflow: auto;
   padding: 4px 16px 14px;
-  border: 1px solid var(--line);
+  border: 1px solid var(--_line);
   border-radius: 16px;
-  background: color-mix(in srgb, var(--surface) 88%, transparent);
+  background: color-mix(in srgb, var(--_surface) 88%, transparent);
   backdrop-filter: blur(18px) saturate(1.4);
-  box-shadow: var(--shadow);
+  box-shadow: var(--_shadow);
   animation: appear 0.15s ease-out;
 }
-.statistics h3 { margin: 12px 0 4px; color: var(--muted); font-size: 11px; font-weight: 550; letter-spacing: 0.02em; }
+.statistics h3 { margin: 12px 0 4px; color: var(--_muted); font-size: 11px; font-weight: 550; letter-spacing: 0.02em; }
 .statistics dl { display: grid; grid-template-columns: auto 1fr; gap: 2px 16px; font-size: 12px; }
 .statistics dt { white-space: nowrap; }
 .statistics dd { text-align: right; overflow-wrap: anywhere; }
@@ -165,22 +184,21 @@ button:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 /* The buttons below the phone: a page taller than wide. */
 @container (max-aspect-ratio: 9/10) {
   .frame {
-    --across: calc(100cqw - 2 * var(--pad));
-    --down: calc(100cqh - 2 * var(--pad) - var(--caption) - var(--gap) - var(--tools));
-    grid-template: "caption" var(--caption) "screen" auto "tools" var(--tools) / var(--fit);
-    row-gap: 0;
+    --_across: calc(100cqw - 2 * var(--_pad));
+    --_down: calc(100cqh - 2 * var(--_pad) - var(--_caption) - var(--_gap) - var(--_tools));
+    grid-template: "caption" var(--_caption) "screen" auto "tools" calc(var(--_gap) + var(--_tools)) / var(--_fit);
   }
-  .toolbar { align-self: end; justify-self: center; display: flex; gap: 0; max-width: calc(100cqw - 2 * var(--pad)); margin-top: var(--gap); }
-  .toolbar hr { width: 1px; height: 20px; margin: auto 3px; border: 0; border-left: 1px solid var(--line); }
+  .toolbar { align-self: end; justify-self: center; display: flex; gap: 0; max-width: calc(100cqw - 2 * var(--_pad)); }
+  .toolbar hr { width: 1px; height: 20px; margin: auto 3px; border: 0; border-left: 1px solid var(--_line); }
   .toolbar button { flex: 1 1 38px; min-width: 0; }
 }
 @container (max-width: 560px) {
-  .frame { --pad: 10px; --gap: 10px; --caption: 28px; }
-  .statistics { --pad: 10px; }
+  .frame { --_pad: 10px; --_gap: 10px; --_caption: 28px; }
+  .statistics { --_pad: 10px; top: 38px; max-height: calc(100cqh - 48px); }
 }
 @container (max-height: 470px) {
-  .frame { --pad: 10px; --caption: 26px; }
-  .toolbar { grid-template-rows: repeat(6, auto); }
+  .frame { --_pad: 10px; --_caption: 26px; --_tools: 126px; }
+  .toolbar { grid-template-rows: repeat(3, auto); }
   .toolbar hr { display: none; }
 }
 

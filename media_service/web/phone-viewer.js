@@ -16,6 +16,7 @@ import { DELAY_HINT, StatisticsPanel, bitRate, frameRate, milliseconds, percent 
 import { Still } from "./still.js";
 import { PhoneViewer } from "./viewer.js";
 
+/** @typedef {import("./control.js").ServiceMessage} ServiceMessage */
 /** @typedef {import("./viewer.js").ViewerState} ViewerState */
 
 /** @type {Record<ViewerState, string>} */
@@ -27,6 +28,10 @@ const STATE_WORDS = {
   "device-lost": "Phone lost",
   unavailable: "Not available",
 };
+
+const COMPLAINT_MS = 4000;
+/** A replay that takes longer than this is better watched than waited for. */
+const LONGEST_HOLD_MS = 1500;
 
 /** @type {ReadonlyArray<[string, string, number]>} name, picture, key */
 const KEYS = [
@@ -70,6 +75,7 @@ template.innerHTML = `
         <p class="next"></p>
         <button type="button" data-action="retry">Try now</button>
       </div>
+      <p class="complaint" role="alert" hidden></p>
     </div>
   </div>
   <section class="statistics" aria-label="Numbers" hidden></section>
@@ -87,6 +93,8 @@ export class PhoneViewerElement extends HTMLElement {
   #capture = "";
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #countdown;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #complaintTimer;
 
   constructor() {
     super();
@@ -98,7 +106,8 @@ export class PhoneViewerElement extends HTMLElement {
     // Only a mouse's press may move the focus to the phone: on a touch screen it would open the keyboard each time.
     const screen = this.#find(".screen");
     screen.addEventListener("pointerdown", (event) => {
-      if (event.pointerType !== "touch" && event.target !== this.#find("[data-action=retry]")) this.#keyboard.focus({ preventScroll: true });
+      const isOnButton = event.target === this.#find("[data-action=retry]");
+      if (event.pointerType !== "touch" && !isOnButton) this.#keyboard.focus({ preventScroll: true });
     });
     // A press on a button or on the picture leaves the focus where it is, or typing would end with every click.
     for (const part of [screen, this.#find(".toolbar")]) part.addEventListener("mousedown", (event) => event.preventDefault());
@@ -140,12 +149,18 @@ export class PhoneViewerElement extends HTMLElement {
     const viewer = new PhoneViewer(this.#video, options);
     viewer.addEventListener("state", () => this.#showState());
     // The first picture of a join may be seconds old, and what follows runs in fast-forward until it is live.
-    viewer.addEventListener("picture", () => this.#still.keep());
+    viewer.addEventListener("picture", () => {
+      this.#find(".frame").toggleAttribute("data-has-picture", true);
+      this.#shape();
+      this.#still.keep();
+      setTimeout(() => viewer.state === "live" && this.#still.drop(), LONGEST_HOLD_MS);
+    });
     viewer.addEventListener("caught-up", () => this.#still.drop());
     viewer.addEventListener("stats", () => this.#showNumbers());
     viewer.addEventListener("message", (event) => {
-      const { type, state, reason } = /** @type {CustomEvent} */ (event).detail;
-      if (type === "stream-state") this.#capture = [state, reason].filter((text) => typeof text === "string" && text).join(": ");
+      const { type, state, reason, detail } = /** @type {CustomEvent<ServiceMessage>} */ (event).detail;
+      if (type === "stream-state") this.#capture = [state, reason].filter((text) => text).join(": ");
+      if (type === "error" && detail) this.#complain(detail);
     });
     return viewer;
   }
@@ -153,20 +168,31 @@ export class PhoneViewerElement extends HTMLElement {
   #watch() {
     const device = this.getAttribute("device");
     this.#still.drop();
+    this.#find(".frame").toggleAttribute("data-has-picture", false);
     this.#capture = "";
     if (device) this.viewer.watch(device);
     else this.#viewer?.stop();
     this.#showState();
   }
 
-  /** The screen takes the video's shape, before that the shape that the page named. */
+  /** The screen takes the shape of the video, before its first picture the one that the page named. */
   #shape() {
-    const hinted = { width: Number(this.getAttribute("width")) || 9, height: Number(this.getAttribute("height")) || 16 };
-    const { videoWidth: width, videoHeight: height } = this.#video;
-    const shape = width > 0 && height > 0 ? { width, height } : hinted;
-    const screen = this.#find(".frame");
-    screen.style.setProperty("--width", String(shape.width));
-    screen.style.setProperty("--height", String(shape.height));
+    const isKnown = this.#viewer !== null && this.#viewer.firstPictureAt !== null;
+    // While the connection is made anew the last picture is shown, in its own shape.
+    if (!isKnown && this.#still.isShown) return;
+    const width = isKnown ? this.#video.videoWidth : Number(this.getAttribute("width")) || 9;
+    const height = isKnown ? this.#video.videoHeight : Number(this.getAttribute("height")) || 16;
+    this.#find(".frame").style.setProperty("--_width", String(width));
+    this.#find(".frame").style.setProperty("--_height", String(height));
+  }
+
+  /** @param {string} words what the service could not do, shown for a while */
+  #complain(words) {
+    const complaint = this.#find(".complaint");
+    complaint.textContent = words;
+    complaint.hidden = false;
+    clearTimeout(this.#complaintTimer);
+    this.#complaintTimer = setTimeout(() => (complaint.hidden = true), COMPLAINT_MS);
   }
 
   #showState() {

@@ -27,7 +27,7 @@ export class TouchInput {
   #target;
   /** @type {Map<number, Press>} by `pointerId` of the browser */
   #pressed = new Map();
-  /** @type {{press: Press, origin: Point} | null} */
+  /** @type {{press: Press} | null} */
   #wheel = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #wheelRest;
@@ -152,7 +152,7 @@ export class TouchInput {
     if (at === null || !at.inside) return false;
     const press = { finger: WHEEL_FINGER, at, moved: false };
     if (!this.#touch("down", press)) return false;
-    this.#wheel = { press, origin: at };
+    this.#wheel = { press };
     return true;
   }
 
@@ -195,6 +195,8 @@ export class TouchInput {
 
   /** @param {MouseEvent} event */
   #locate(event) {
+    // Before its first picture a WebRTC video claims a size of its own invention.
+    if (this.#video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) return null;
     const point = { x: event.clientX, y: event.clientY };
     return pictureCoordinates(point, this.#video.getBoundingClientRect(), this.#size());
   }

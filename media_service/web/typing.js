@@ -3,8 +3,6 @@
 
 import { AndroidKey, androidKey } from "./keys.js";
 
-/** @typedef {import("./control.js").InputMessage} InputMessage */
-
 /** On-screen keyboards report Backspace only when there is something to delete. */
 const SENTINEL = "\u200b";
 
@@ -18,17 +16,19 @@ const EDITS = new Map([
 
 export class TypingInput {
   #field;
-  #send;
+  #press;
+  #type;
   #isComposing = false;
   #listening = new AbortController();
 
   /**
    * @param {HTMLTextAreaElement} field has the focus while the phone is typed to; it shows nothing and keeps nothing
-   * @param {(message: InputMessage) => boolean} send
+   * @param {{press: (keyCode: number) => unknown, type: (text: string) => unknown}} target
    */
-  constructor(field, send) {
+  constructor(field, { press, type }) {
     this.#field = field;
-    this.#send = send;
+    this.#press = press;
+    this.#type = type;
     const options = { signal: this.#listening.signal };
     field.addEventListener("keydown", (event) => this.#key(event), options);
     field.addEventListener("beforeinput", (event) => this.#edit(event), options);
@@ -50,7 +50,7 @@ export class TypingInput {
     if (keyCode === null) return;
     event.preventDefault();
     event.stopPropagation();
-    this.#send({ type: "key", action: "press", keyCode });
+    this.#press(keyCode);
   }
 
   /** @param {InputEvent} event */
@@ -58,14 +58,14 @@ export class TypingInput {
     const keyCode = EDITS.get(event.inputType);
     if (this.#isComposing || keyCode === undefined) return;
     event.preventDefault();
-    this.#send({ type: "key", action: "press", keyCode });
+    this.#press(keyCode);
   }
 
   #take() {
     if (this.#isComposing) return;
     const text = this.#field.value.replaceAll(SENTINEL, "");
     this.#reset();
-    if (text) this.#send({ type: "text", text });
+    if (text) this.#type(text);
   }
 
   #composed() {
@@ -77,7 +77,7 @@ export class TypingInput {
   #paste(event) {
     event.preventDefault();
     const text = event.clipboardData?.getData("text/plain") ?? "";
-    if (text) this.#send({ type: "text", text });
+    if (text) this.#type(text);
   }
 
   #reset() {

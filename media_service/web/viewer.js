@@ -20,7 +20,6 @@ import { TypingInput } from "./typing.js";
 import { WhepSession } from "./whep.js";
 
 /** @typedef {"idle" | "connecting" | "live" | "reconnecting" | "device-lost" | "unavailable"} ViewerState */
-/** @typedef {import("./control.js").InputMessage} InputMessage */
 /** @typedef {import("./control.js").ServiceMessage} ServiceMessage */
 /** @typedef {import("./statistics.js").Statistics} Statistics */
 
@@ -48,6 +47,8 @@ export class PhoneViewer extends EventTarget {
   /** @type {ViewerState} */
   #state = "idle";
   #reason = "";
+  /** What the service said about the phone; empty while all is well. */
+  #deviceProblem = "";
   #failures = 0;
   #hasBeenLive = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} runs while the next try is waited for */
@@ -60,8 +61,7 @@ export class PhoneViewer extends EventTarget {
 
   /** When the next try begins (`performance.now()`); null while none is waited for. */
   retryAt = /** @type {number | null} */ (null);
-  /** Of the present session, as `performance.now()`: */
-  offerSentAt = /** @type {number | null} */ (null);
+  /** Of the present session, as `performance.now()`; null until then. */
   firstPictureAt = /** @type {number | null} */ (null);
   caughtUpAt = /** @type {number | null} */ (null);
   /** Sessions tried since `watch`. */
@@ -84,14 +84,15 @@ export class PhoneViewer extends EventTarget {
     video.muted = true;
     video.autoplay = true;
     video.playsInline = true;
-    const send = (/** @type {InputMessage} */ message) => this.#session?.control.send(message) ?? false;
-    this.#touch = new TouchInput(surface, video, { send, takesMoves: () => this.#session?.control.takesMoves ?? true });
-    this.#typing = keyboard && new TypingInput(keyboard, send);
-    this.#send = send;
+    this.#touch = new TouchInput(surface, video, {
+      send: (message) => this.#session?.control.send(message) ?? false,
+      takesMoves: () => this.#session?.control.takesMoves ?? true,
+    });
+    this.#typing = keyboard && new TypingInput(keyboard, {
+      press: (keyCode) => this.press(keyCode),
+      type: (text) => this.type(text),
+    });
   }
-
-  /** @type {(message: InputMessage) => boolean} */
-  #send;
 
   get device() {
     return this.#device;
@@ -104,6 +105,16 @@ export class PhoneViewer extends EventTarget {
   /** Why the state is what it is, in words; empty while all is well. */
   get reason() {
     return this.#reason;
+  }
+
+  /** When the present session's offer went out (`performance.now()`); null before. */
+  get offerSentAt() {
+    return this.#session?.offerSentAt ?? null;
+  }
+
+  /** Where the service has the present session; null before it answered. */
+  get sessionAddress() {
+    return this.#session?.address ?? null;
   }
 
   /** Milliseconds from the last input to the service's word that the phone has it; null before the first. */
@@ -152,6 +163,11 @@ export class PhoneViewer extends EventTarget {
     if (this.#session === null && this.#state !== "idle") this.#attempt();
   }
 
+  /** @returns {Promise<RTCStatsReport> | null} the browser's own numbers of the present session */
+  getStats() {
+    return this.#session?.getStats() ?? null;
+  }
+
   /**
    * Presses one of the phone's keys.
    *
@@ -159,12 +175,12 @@ export class PhoneViewer extends EventTarget {
    * @returns {boolean} false when there is no connection to send it over, as with `type`
    */
   press(keyCode) {
-    return this.#send({ type: "key", action: "press", keyCode });
+    return this.#session?.control.send({ type: "key", action: "press", keyCode }) ?? false;
   }
 
   /** @param {string} text */
   type(text) {
-    return this.#send({ type: "text", text });
+    return this.#session?.control.sendText(text) ?? false;
   }
 
   /** Tries now instead of later. */
@@ -230,11 +246,10 @@ export class PhoneViewer extends EventTarget {
     const shown = (/** @type {number} */ now, /** @type {{rtpTimestamp?: number}} */ metadata) => {
       if (this.#session !== session) return;
       if (this.firstPictureAt === null) {
-        this.offerSentAt = session.offerSentAt;
         this.firstPictureAt = performance.now();
         this.#hasBeenLive = true;
         this.dispatchEvent(new Event("picture"));
-        this.#enter("live", "");
+        this.#enter(this.#deviceProblem ? "device-lost" : "live", this.#deviceProblem);
       }
       clearTimeout(silence);
       if (metadata.rtpTimestamp === undefined || catchUp.picture(now, metadata.rtpTimestamp)) return caughtUp();
@@ -247,21 +262,12 @@ export class PhoneViewer extends EventTarget {
   /** @param {ServiceMessage} message */
   #hear(message) {
     const { type, state, reason } = message;
-    if (type === "device-state" && this.firstPictureAt !== null) {
-      if (state === "online") this.#enter("live", "");
-      else this.#deviceLost(reason || `The phone is ${state}.`);
+    if (type === "device-state") {
+      this.#deviceProblem = state === "online" ? "" : reason || `The phone is ${state}.`;
+      if (this.firstPictureAt === null) this.#enter(this.#beginning, this.#deviceProblem);
+      else this.#enter(this.#deviceProblem ? "device-lost" : "live", this.#deviceProblem);
     }
     this.dispatchEvent(new CustomEvent("message", { detail: message }));
-  }
-
-  /** @param {string} reason */
-  #deviceLost(reason) {
-    const session = this.#session;
-    this.#enter("device-lost", reason);
-    // A picture is better proof than any message that the phone is back.
-    this.#video.requestVideoFrameCallback(() => {
-      if (this.#session === session && this.#state === "device-lost") this.#enter("live", "");
-    });
   }
 
   /** @param {string} reason */
@@ -304,8 +310,9 @@ export class PhoneViewer extends EventTarget {
     this.#session = null;
     session?.close();
     this.#sample = null;
+    this.#deviceProblem = "";
     this.stats = null;
-    this.offerSentAt = this.firstPictureAt = this.caughtUpAt = null;
+    this.firstPictureAt = this.caughtUpAt = null;
   }
 
   /**

@@ -66,6 +66,11 @@ export class WhepSession extends EventTarget {
     });
   }
 
+  /** Where the service has the session; null before it answered. */
+  get address() {
+    return this.#location?.href ?? null;
+  }
+
   /** @returns {Promise<RTCStatsReport>} */
   getStats() {
     return this.#connection.getStats();

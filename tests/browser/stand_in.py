@@ -9,7 +9,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import aioice.ice
 import av
 import numpy as np
 from aiohttp import web
@@ -87,6 +86,8 @@ class StandIn:
         self.devices = [description("phone-1", "Pixel 7")]
         self.refusals: dict[str, Refusal] = {}
         self.picture_size = (WIDTH, HEIGHT)
+        self.is_reachable = True
+        """Whether its answers name an address that media comes from."""
         self.acknowledges = True
         self.open_sessions: dict[str, Peer] = {}
         self.offers: list[tuple[str, str]] = []
@@ -173,10 +174,11 @@ class StandIn:
         session_id = str(len(self.offers))
         self.open_sessions[session_id] = peer
         self._change()
+        answer = peer.connection.localDescription.sdp
+        if not self.is_reachable:
+            answer = "".join(line for line in answer.splitlines(keepends=True) if not line.startswith("a=candidate"))
         headers = {"Location": f"/api/media/sessions/{session_id}", "ETag": '"first"'}
-        return web.Response(
-            status=201, text=peer.connection.localDescription.sdp, content_type="application/sdp", headers=headers
-        )
+        return web.Response(status=201, text=answer, content_type="application/sdp", headers=headers)
 
     async def _connect(self, sdp: str) -> Peer:
         peer = Peer(RTCPeerConnection())
@@ -217,8 +219,3 @@ class StandIn:
         self._change()
         await peer.connection.close()
         return web.Response()
-
-
-def use_loopback() -> None:
-    """aiortc's ICE leaves loopback out, and a test machine may have no other address."""
-    aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]

@@ -41,6 +41,11 @@ def parse(chunks: Iterable[bytes]) -> list[AccessUnit]:
     return access_units + parser.flush()
 
 
+def feed(parser: AnnexBParser, data: bytes, step: int) -> None:
+    for start in range(0, len(data), step):
+        parser.feed(data[start : start + step], 0.0)
+
+
 def cut(data: bytes, places: Iterable[int]) -> list[bytes]:
     """`data` in chunks, cut at `places` (taken modulo its length)."""
     ends = sorted(place % (len(data) + 1) for place in places)
@@ -101,9 +106,7 @@ class TestFlush:
         parser = AnnexBParser()
         for packet in stream(name):
             assert parser.feed(packet, 0.0) == []
-            assert parser.is_pending
             assert [unit.nal_units for unit in parser.flush()] == [picture_nal_units(packet)]
-            assert not parser.is_pending
             assert parser.flush() == []
         assert parser.cut_pictures == 0
 
@@ -145,11 +148,21 @@ class TestFlush:
     def test_parameter_sets_alone_are_no_picture_and_wait_for_theirs(self) -> None:
         parser = AnnexBParser()
         parser.feed(to_annexb([SPS, PPS[:2]]), 1.0)
-        assert not parser.is_pending
         assert parser.flush() == []
         parser.feed(PPS[2:] + to_annexb([IDR]), 2.0)
         assert parser.flush() == [AccessUnit((SPS, PPS, IDR), 2.0, True)]
         assert parser.cut_pictures == 0
+
+    def test_a_picture_is_pending_from_its_first_slice_to_the_flush(self) -> None:
+        parser = AnnexBParser()
+        pending = []
+        for data in (SPS, PPS, IDR, IDR_REST, PICTURE, SEI):
+            parser.feed(to_annexb([data]), 0.0)
+            pending.append(parser.is_pending)
+        assert pending == [False, False, True, True, True, False]
+        parser.feed(to_annexb([PICTURE]), 0.0)
+        parser.flush()
+        assert not parser.is_pending
 
     @pytest.mark.parametrize("zeros", [1, 2, 3, 4])
     def test_a_start_code_that_came_in_part_before_the_flush(self, zeros: int) -> None:
@@ -225,8 +238,7 @@ class TestOutsideBytes:
     def test_bytes_without_end_and_start_code_are_refused(self) -> None:
         parser = AnnexBParser(limit=10_000)
         with pytest.raises(BitstreamError, match=r"no H.264 start code in 1\d{4} bytes: b'error: "):
-            for _ in range(100):
-                parser.feed(b"error: " * 100, 0.0)
+            feed(parser, b"error: " * 10_000, step=700)
 
     @pytest.mark.parametrize("step", [100, 100_000])
     @pytest.mark.parametrize(
@@ -236,14 +248,14 @@ class TestOutsideBytes:
             to_annexb([IDR, *[PICTURE_REST] * 2000, PICTURE]),
             to_annexb([SEI] * 2000),
             b"\x00\x00\x01\x65" + bytes(20_000) + b"\x00\x00\x01",
+            to_annexb([IDR + b"\x55" * 20_000]),
         ],
-        ids=["a slice", "many slices", "many SEI", "zeros"],
+        ids=["a slice", "many slices", "many SEI", "zeros", "not even at the end of the stream"],
     )
     def test_a_picture_without_end_is_refused(self, endless: bytes, step: int) -> None:
         parser = AnnexBParser(limit=10_000)
         with pytest.raises(BitstreamError, match="longer than 10000 bytes"):
-            for start in range(0, len(endless), step):
-                parser.feed(endless[start : start + step], 0.0)
+            feed(parser, endless, step)
 
     @given(
         chunks=st.lists(

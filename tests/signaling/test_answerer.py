@@ -67,10 +67,10 @@ def test_aiortc_reads_our_answer() -> None:
     text, _ = answer(AUDIO_VIDEO_DATA)
     parsed = SessionDescription.parse(text)
     audio, video, data = parsed.media
-    assert (audio.port, audio.direction) == (0, "inactive")
+    assert (audio.port, audio.direction) == (9, "inactive")
     assert video.rtcp_mux
     assert [codec.name for codec in video.rtp.codecs] == ["H264", "rtx"]
-    assert [(group.semantic, group.items) for group in parsed.group] == [("BUNDLE", ["1", "2"])]
+    assert [(group.semantic, group.items) for group in parsed.group] == [("BUNDLE", ["0", "1", "2"])]
     assert [candidate.port for candidate in data.ice_candidates] == [50000]
 
 
@@ -100,8 +100,11 @@ def test_only_the_first_video_that_can_be_sent_is_accepted() -> None:
     assert "a=group:BUNDLE 0 1\r\n" in text
     assert negotiated.video.mid == "0"
 
-    text, negotiated = answer(offer.replace("a=recvonly", "a=sendonly", 1))
+    text, negotiated = answer(
+        edited(offer, "BUNDLE 0 second", "BUNDLE second 0").replace("a=recvonly", "a=sendonly", 1)
+    )
     assert [line.split()[1] for line in text.split("\r\n") if line.startswith("m=")] == ["0", "9", "9"]
+    assert "a=group:BUNDLE second 1\r\n" in text
     assert negotiated.video.mid == "second"
 
 
@@ -118,11 +121,23 @@ def test_bundle_only_is_no_rejection() -> None:
     assert answer(edited(offer, "a=sctp-port", "a=bundle-only\r\na=sctp-port"))[1].data_channels is not None
 
 
-def test_a_rejected_tagged_section_leaves_its_transport_behind() -> None:
+def test_the_transport_is_that_of_the_tagged_section() -> None:
     """Each m-section may have credentials of its own; those of the first that is accepted count (RFC 9143 7.3.1)."""
     audio, rest = AUDIO_VIDEO_DATA.split("m=video")
     offer = edited(audio, "a=ice-ufrag:lS97", "a=ice-ufrag:audioOnly") + "m=video" + rest
-    assert answer(offer)[1].remote.ice.username_fragment == "lS97"
+    assert answer(offer)[1].remote.ice.username_fragment == "audioOnly"
+    assert answer(edited(offer, "m=audio 9", "m=audio 0"))[1].remote.ice.username_fragment == "lS97"
+
+
+def test_audio_is_held_inactive_where_it_is_tagged_and_rejected_elsewhere() -> None:
+    text, _ = answer(AUDIO_VIDEO_DATA)
+    audio = lines_of(text, "audio")
+    assert audio[0] == "audio 9 UDP/TLS/RTP/SAVPF 111"
+    assert "a=inactive" in audio
+    assert "a=rtpmap:111 opus/48000/2" in audio
+    text, _ = answer(edited(AUDIO_VIDEO_DATA, "BUNDLE 0 1 2", "BUNDLE 1 0 2"))
+    assert lines_of(text, "audio")[0] == "audio 0 UDP/TLS/RTP/SAVPF 111"
+    assert "a=group:BUNDLE 1 2\r\n" in text
 
 
 def test_candidates_are_those_of_the_accepted_transport() -> None:

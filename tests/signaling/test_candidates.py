@@ -83,8 +83,8 @@ def test_candidates_are_bounded_and_each_is_taken_once() -> None:
             "us198+51+100+1 1 udp 1694498815 198.51.100.1 50000 typ srflx raddr 0.0.0.0 rport 0",
         ),
         (
-            Candidate("tcp", "2001:db8::1", 50000, 1518280447),
-            "th2001/db8//1 1 tcp 1518280447 2001:db8::1 50000 typ host tcptype passive",
+            Candidate("udp", "2001:db8::1", 50000, 2130706431),
+            "uh2001/db8//1 1 udp 2130706431 2001:db8::1 50000 typ host",
         ),
     ],
 )

@@ -1,0 +1,136 @@
+"""The demo phone's screen: a home screen with a running clock, numbered pictures, and what was touched and typed."""
+
+import time
+from collections.abc import Callable
+from functools import lru_cache
+
+import av
+from PIL import Image
+
+from capture.demo_phone.canvas import Canvas, Counter, Mask, TextLine, load_font
+from capture.demo_phone.home_screen import paint_home_screen
+from capture.demo_phone.icons import rounded_box
+from capture.demo_phone.layout import Box, Layout, lay_out
+from capture.demo_phone.strip import Strip, draw_strip
+from capture.demo_phone.touches import Motion, Touches
+from capture.demo_phone.wave import Wave
+
+_PLACEHOLDER = "Tap, swipe or type"
+_LABEL_COLOUR = (226, 222, 245)
+
+
+class Screen:
+    """Draws pictures of 4:2:0 video. All times are seconds of one clock, usually `time.monotonic()`.
+
+    Not for several threads at once. Raises ValueError for a size that is odd, or not 120 to 4096 pixels a side.
+    """
+
+    def __init__(
+        self, width: int, height: int, *, name: str = "Demo phone", wall_clock: Callable[[], float] = time.time
+    ) -> None:
+        """`name` is shown on the screen; `wall_clock` gives seconds since the epoch for its clock and its strip."""
+        self.animate = True
+        """Whether clock and waves run. Without, the picture stays as it is until somebody touches the screen."""
+        self.width, self.height = width, height
+        self._wall_clock = wall_clock
+        self._frame_number = 0
+        self._drawn_at = float("-inf")
+        self._changed = True
+        layout = lay_out(width, height)
+        self._canvas = Canvas.from_image(_home_screen(layout))
+        self._strip_top = layout.strip_top
+        self._touches = Touches(layout.unit)
+        self._add_clock(layout)
+        self._add_card(layout, name)
+        self._add_search(layout)
+
+    def touch(self, motion: Motion, x: float, y: float, now: float, pointer_id: int = 0) -> None:
+        """Show a finger's motion at (x, y), in pixels of the screen."""
+        self._touches.move(motion, x, y, now, pointer_id)
+        self._changed = True
+
+    def type_text(self, text: str) -> None:
+        """Show typed text."""
+        self._typed.show(text or _PLACEHOLDER)
+        self._changed = True
+
+    def press_key(self, name: str) -> None:
+        """Show the name of a pressed key."""
+        self._key.show(name.removeprefix("KEYCODE_"))
+        self._changed = True
+
+    @property
+    def touch_count(self) -> int:
+        """Fingers that went down so far."""
+        return self._touches.count
+
+    def is_still(self) -> bool:
+        """Whether drawing again would only repeat the last picture."""
+        return not self.animate and not self._changed and self._touches.is_still(self._drawn_at)
+
+    def draw(self, now: float) -> av.VideoFrame:
+        """The screen at `now` as a yuv420p frame that the caller may keep. Each call counts as a picture."""
+        self._frame_number += 1
+        self._drawn_at = now
+        self._changed = False
+        wall = self._wall_clock()
+        self._show_time(wall)
+        self._frame_counter.show(f"{self._frame_number % 1_000_000:06}")
+        self._wave.draw(now)
+        draw_strip(self._canvas.luma, Strip(self._frame_number, int(wall * 1000), self._touches.count))
+        frame = self._canvas.to_frame()
+        self._touches.draw(Canvas.over(frame, self._strip_top), now)
+        return frame
+
+    def _add_clock(self, layout: Layout) -> None:
+        box, unit = layout.clock, layout.unit
+        centre = box.x + box.width / 2
+        self._clock = Counter(self._canvas, centre, box.y, "00:00:00.000", load_font(52 * unit))
+        self._date = TextLine(self._canvas, layout.date, load_font(15 * unit), anchor="m")
+        bar = layout.status_bar
+        self._status_time = Counter(self._canvas, bar.x + 34 * unit, bar.y + 6 * unit, "00:00", load_font(13 * unit))
+
+    def _add_card(self, layout: Layout, name: str) -> None:
+        box, unit = layout.card, layout.unit
+        inset = layout.pixels(16)
+        font = load_font(14 * unit)
+        line = Box(box.x + inset, box.y + layout.pixels(8), box.width - 2 * inset, layout.pixels(20))
+        TextLine(self._canvas, line, font).show(name)
+        counter_width = layout.pixels(60)
+        label = Box(line.x, line.y, line.width - counter_width - layout.pixels(2), line.height)
+        TextLine(self._canvas, label, font, _LABEL_COLOUR, anchor="r").show("frame")
+        self._frame_counter = Counter(
+            self._canvas, line.x + line.width - counter_width / 2, line.y, "000000", font, height=line.height
+        )
+        shape = rounded_box(box.width, box.height, 20 * unit)
+        top = layout.pixels(32)
+        self._wave = Wave(
+            self._canvas,
+            Box(box.x, box.y + top, box.width, box.height - top),
+            Mask.from_image(shape.crop((0, top, box.width, box.height))),
+        )
+
+    def _add_search(self, layout: Layout) -> None:
+        box = layout.search
+        font = load_font(15 * layout.unit)
+        left, right = layout.pixels(44), layout.pixels(18)
+        key_width = layout.pixels(118)
+        text_width = box.width - left - right - key_width
+        self._typed = TextLine(self._canvas, Box(box.x + left, box.y, text_width, box.height), font)
+        self._typed.show(_PLACEHOLDER)
+        key_box = Box(box.x + left + text_width, box.y, key_width, box.height)
+        self._key = TextLine(self._canvas, key_box, font, _LABEL_COLOUR, anchor="r")
+
+    def _show_time(self, wall: float) -> None:
+        milliseconds = int(wall * 1000) % 1000
+        local = time.localtime(wall)
+        clock = time.strftime("%H:%M:%S", local)
+        self._clock.show(f"{clock}.{milliseconds:03}")
+        self._status_time.show(clock[:5])
+        self._date.show(time.strftime(f"%A, {local.tm_mday} %B", local))
+
+
+@lru_cache(maxsize=4)
+def _home_screen(layout: Layout) -> Image.Image:
+    """Painted once for all phones of one size."""
+    return paint_home_screen(layout)

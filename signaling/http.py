@@ -1,0 +1,67 @@
+"""The HTTP application: every route under `/api/media`, and what guards them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from signaling import websocket, whep
+from signaling.origins import only_known_hosts, only_known_origins
+from signaling.problems import problems
+from signaling.service import DeviceDescription, Service
+
+MAX_BODY_SIZE = 128 * 1024
+"""Bytes of a request; a description has at most half of that."""
+
+
+def application(
+    service: Service, *, allowed_origins: Sequence[str] = (), loopback_only: bool = False
+) -> web.Application:
+    """An application with the routes of `service`; more may be added to its router.
+
+    Pages of `allowed_origins` (`https://phones.example.com`) may use it beside its own. With `loopback_only`, requests
+    under names that are not this machine's are refused, since only the network guards it.
+    """
+    guards: list[Middleware] = [only_known_origins(allowed_origins), problems]
+    if loopback_only:
+        guards.insert(0, only_known_hosts(allowed_origins))
+    app = web.Application(middlewares=guards, client_max_size=MAX_BODY_SIZE)
+    app.router.add_get("/api/media/devices", Listing(service).devices)
+    app.router.add_get("/api/media/ice-servers", Listing(service).ice_servers)
+    whep.add_routes(app, service)
+    websocket.add_routes(app, service)
+    return app
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What can be asked without a session."""
+
+    service: Service
+
+    async def devices(self, _: web.Request) -> web.Response:
+        """Every device that can be watched."""
+        devices = [_described(device) for device in await self.service.devices()]
+        return web.json_response({"devices": devices, "total": len(devices)}, headers=_NO_STORE)
+
+    async def ice_servers(self, _: web.Request) -> web.Response:
+        """What the page puts into `RTCConfiguration`."""
+        return web.json_response({"iceServers": list(self.service.ice_servers())}, headers=_NO_STORE)
+
+
+_NO_STORE = {"Cache-Control": "no-store"}
+
+
+def _described(device: DeviceDescription) -> dict[str, Any]:
+    return {
+        "deviceId": device.device_id,
+        "model": device.model,
+        "state": device.state,
+        "captureMode": device.capture_mode,
+        "reason": device.reason,
+        "width": device.width,
+        "height": device.height,
+        "viewers": device.viewers,
+    }

@@ -1,0 +1,104 @@
+"""Which web sites may speak to a service that has no passwords: this one's own pages, and the configured ones.
+
+Browsers say who is asking in `Origin`. A page of another site could send requests to a service on the person's own
+machine (cross-site request forgery), also under a name of its own that it made point here (DNS rebinding), which `Host`
+gives away. Programs send no `Origin` and are not stopped.
+"""
+
+from collections.abc import Iterable
+from ipaddress import ip_address
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Middleware
+from multidict import CIMultiDict
+from yarl import URL
+
+from signaling.errors import Forbidden
+from signaling.problems import Handler, problem_response
+
+_PREFLIGHT_SECONDS = 600
+_METHODS = "GET, HEAD, POST, PATCH, DELETE, OPTIONS"
+_REQUEST_HEADERS = "Authorization, Content-Type, If-Match"
+_RESPONSE_HEADERS = "Accept-Patch, Accept-Post, ETag, Link, Location, Retry-After"
+
+
+def only_known_origins(allowed_origins: Iterable[str]) -> Middleware:
+    """Refuses requests of other sites' pages with 403, and answers the CORS of the allowed ones (Fetch section 3.2)."""
+    allowed = frozenset(allowed_origins)
+
+    @web.middleware
+    async def known_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
+        origin = request.headers.get(hdrs.ORIGIN)
+        if origin is None or _is_same(origin, request):
+            return await handler(request)
+        if origin not in allowed:
+            return problem_response(
+                Forbidden(f"pages of {origin[:100]!r} may not use this service: name it in ALLOWED_ORIGINS")
+            )
+        if request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers:
+            response: web.StreamResponse = web.Response(status=204, headers=_preflight_headers())
+        else:
+            response = await handler(request)
+        if not response.prepared:
+            response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+            response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = _RESPONSE_HEADERS
+            response.headers.add(hdrs.VARY, hdrs.ORIGIN)
+        return response
+
+    return known_origin
+
+
+def only_known_hosts(allowed_origins: Iterable[str]) -> Middleware:
+    """Refuses requests for a name that is neither this machine's, nor an address, nor that of an allowed origin."""
+    allowed = {URL(origin).host for origin in allowed_origins}
+
+    @web.middleware
+    async def known_host(request: web.Request, handler: Handler) -> web.StreamResponse:
+        host = _host_name(request.headers.get(hdrs.HOST))
+        if host is not None and not _is_own_name(host) and host not in allowed:
+            return problem_response(
+                Forbidden(f"this service is not {host[:100]!r}: use its address, or name the site in ALLOWED_ORIGINS")
+            )
+        return await handler(request)
+
+    return known_host
+
+
+def _preflight_headers() -> CIMultiDict[str]:
+    return CIMultiDict(
+        {
+            hdrs.ACCESS_CONTROL_ALLOW_METHODS: _METHODS,
+            hdrs.ACCESS_CONTROL_ALLOW_HEADERS: _REQUEST_HEADERS,
+            hdrs.ACCESS_CONTROL_MAX_AGE: str(_PREFLIGHT_SECONDS),
+        }
+    )
+
+
+def _is_same(origin: str, request: web.Request) -> bool:
+    """Whether the page came from here. A proxy may have ended TLS, so the scheme is not compared."""
+    scheme, separator, authority = origin.partition("://")
+    host = request.headers.get(hdrs.HOST, "")
+    if not separator or not host:
+        return False
+    default = {"http": ":80", "https": ":443"}.get(scheme, "")
+    return authority.lower().removesuffix(default) == host.lower().removesuffix(default)
+
+
+def _host_name(header: str | None) -> str | None:
+    """The name in a `Host` header, without its port; None for old clients that send none."""
+    if header is None:
+        return None
+    if header.startswith("["):
+        return header[1:].partition("]")[0]
+    return header.partition(":")[0].lower().removesuffix(".")
+
+
+def _is_own_name(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        # A name can be made to point here, an address cannot.
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

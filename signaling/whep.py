@@ -1,0 +1,160 @@
+"""WHEP (draft-ietf-wish-whep, with RFC 9725's rules): one POST starts watching, one DELETE ends it.
+
+POST    /api/media/whep/{deviceId}                offer -> 201, answer, Location, ETag, Link
+PATCH   /api/media/whep/{deviceId}/{sessionId}    candidates -> 204; new ICE credentials -> 200
+DELETE  /api/media/whep/{deviceId}/{sessionId}    -> 200
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from aiohttp import hdrs, web
+from multidict import CIMultiDict
+
+from signaling.candidates import parse_trickle_fragment, serialize_trickle_fragment
+from signaling.errors import MalformedSdp, NotFound
+from signaling.service import Service, SessionHandle
+
+SDP = "application/sdp"
+TRICKLE_FRAGMENT = "application/trickle-ice-sdpfrag"
+
+_ENDPOINT = "/api/media/whep/{device_id}"
+_SESSION = "/api/media/whep/{device_id}/{session_id}"
+_ACCEPT_PATCH = "Accept-Patch"
+_ACCEPT_POST = "Accept-Post"
+_NO_STORE = {hdrs.CACHE_CONTROL: "no-store"}
+
+
+def add_routes(app: web.Application, service: Service) -> None:
+    """Add the WHEP endpoints and sessions of `service`."""
+    whep = Whep(service)
+    router = app.router
+    router.add_post(_ENDPOINT, whep.start)
+    router.add_get(_ENDPOINT, _nothing, allow_head=False)
+    router.add_head(_ENDPOINT, _here)
+    router.add_options(_ENDPOINT, _endpoint_options)
+    router.add_patch(_SESSION, whep.change)
+    router.add_delete(_SESSION, whep.end)
+    router.add_get(_SESSION, whep.get, allow_head=False)
+    router.add_head(_SESSION, whep.head)
+    router.add_options(_SESSION, _session_options)
+
+
+class Whep:
+    """The requests that need the service."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def start(self, request: web.Request) -> web.Response:
+        """POST to the endpoint: watch the device."""
+        offer = await _body(request, SDP, _ACCEPT_POST)
+        session, answer = await self._service.answer(request.match_info["device_id"], offer)
+        headers = CIMultiDict(_NO_STORE)
+        headers[hdrs.LOCATION] = f"{request.rel_url.raw_path}/{session.session_id}"
+        headers[hdrs.ETAG] = session.etag
+        headers[_ACCEPT_PATCH] = TRICKLE_FRAGMENT
+        for link in ice_server_links(self._service.ice_servers()):
+            headers.add(hdrs.LINK, link)
+        return web.Response(status=201, text=answer, content_type=SDP, headers=headers)
+
+    async def change(self, request: web.Request) -> web.Response:
+        """PATCH to the session: trickled candidates, or an ICE restart where the credentials are new."""
+        session = self._session(request)
+        text = await _body(request, TRICKLE_FRAGMENT, _ACCEPT_PATCH)
+        _check_precondition(request, session)
+        fragment = parse_trickle_fragment(text)
+        if fragment.credentials is None or fragment.credentials.username_fragment == session.remote_username_fragment:
+            session.add_candidates(fragment)
+            return web.Response(status=204)
+        ours = session.restart_ice(fragment)
+        return web.Response(
+            text=serialize_trickle_fragment(replace(ours, mid=fragment.mid)),
+            content_type=TRICKLE_FRAGMENT,
+            headers={**_NO_STORE, hdrs.ETAG: session.etag},
+        )
+
+    async def end(self, request: web.Request) -> web.Response:
+        """DELETE of the session: everything it held is free when this is answered."""
+        await self._session(request).aclose("the viewer left")
+        return web.Response()
+
+    async def get(self, request: web.Request) -> web.Response:
+        """GET of the session: 2xx while there is one, without a body."""
+        self._session(request)
+        return await _nothing(request)
+
+    async def head(self, request: web.Request) -> web.Response:
+        """HEAD of the session."""
+        self._session(request)
+        return await _here(request)
+
+    def _session(self, request: web.Request) -> SessionHandle:
+        session = self._service.session(request.match_info["session_id"])
+        if session.device_id != request.match_info["device_id"]:
+            raise NotFound("the device has no such session", code="session_not_found")
+        return session
+
+
+def ice_server_links(ice_servers: Sequence[dict[str, str | list[str]]]) -> list[str]:
+    """`Link` values, one for each URL of `RTCConfiguration.iceServers` (RFC 9725 section 4.6)."""
+    links = []
+    for server in ice_servers:
+        urls = server["urls"]
+        parameters = ['rel="ice-server"']
+        if "username" in server:
+            parameters.append(f"username={_quoted(server['username'])}")
+        if "credential" in server:
+            parameters += [f"credential={_quoted(server['credential'])}", 'credential-type="password"']
+        links += ["; ".join((f"<{url}>", *parameters)) for url in ([urls] if isinstance(urls, str) else urls)]
+    return links
+
+
+async def _nothing(_: web.Request) -> web.Response:
+    return web.Response(status=204)
+
+
+async def _here(_: web.Request) -> web.Response:
+    return web.Response()
+
+
+async def _endpoint_options(_: web.Request) -> web.Response:
+    headers = {_ACCEPT_POST: SDP, hdrs.ALLOW: "OPTIONS, GET, HEAD, POST"}
+    return web.Response(status=204, headers=headers)
+
+
+async def _session_options(_: web.Request) -> web.Response:
+    headers = {_ACCEPT_PATCH: TRICKLE_FRAGMENT, hdrs.ALLOW: "OPTIONS, GET, HEAD, PATCH, DELETE"}
+    return web.Response(status=204, headers=headers)
+
+
+async def _body(request: web.Request, content_type: str, accepts: str) -> str:
+    if request.content_type != content_type:
+        given = request.headers.get(hdrs.CONTENT_TYPE, "none")
+        raise web.HTTPUnsupportedMediaType(
+            text=f"Content-Type must be {content_type}, not {given[:60]!r}", headers={accepts: content_type}
+        )
+    body = await request.read()
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        raise MalformedSdp("the body must be UTF-8 (RFC 8866 section 4.5)") from None
+
+
+def _check_precondition(request: web.Request, session: SessionHandle) -> None:
+    """A PATCH names the ICE session it is for, or `*` for a restart (RFC 9725 section 4.3.1)."""
+    tags = request.if_match
+    if tags is None:
+        text = 'If-Match is missing: it must be the ETag of this session, or "*" to restart ICE'
+        raise web.HTTPPreconditionRequired(text=text)
+    if not any(tag.value == "*" or (not tag.is_weak and f'"{tag.value}"' == session.etag) for tag in tags):
+        raise web.HTTPPreconditionFailed(
+            text=f"If-Match must be {session.etag}, the ETag of the ICE session there is now"
+        )
+
+
+def _quoted(value: str | list[str]) -> str:
+    """A quoted-string (RFC 9110 section 5.6.4)."""
+    text = value if isinstance(value, str) else " ".join(value)
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,0 +1,160 @@
+"""The whole line: demo phone, real adb, the service, real Chromium, and back."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from playwright.async_api import Page
+
+from capture.adb.client import AdbClient
+from tests.fixtures.adb import RunningAdb
+from tests.fixtures.service import RunningService, running_service
+
+pytestmark = [pytest.mark.browser, pytest.mark.adb, pytest.mark.asyncio(loop_scope="session")]
+
+STRIP = Path("capture/demo_phone/strip.js").read_text()
+
+INSTRUMENTS = (
+    STRIP.replace("export function", "function")
+    + """
+const view = () => document.querySelector("phone-viewer");
+const context = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+window.viewer = () => view().viewer;
+window.video = () => view().shadowRoot.querySelector("video");
+window.strip = () => readVideoStrip(window.video(), context);
+window.inbound = async () => {
+  const report = await window.viewer().getStats();
+  return [...report.values()].find((each) => each.type === "inbound-rtp" && each.kind === "video");
+};
+window.until = async (condition, timeout = 15000) => {
+  const end = performance.now() + timeout;
+  for (;;) {
+    const value = await condition();
+    if (value) return value;
+    if (performance.now() > end) throw new Error(`never came true: ${condition}; ${window.viewer().state} ${window.viewer().reason}`);
+    await new Promise((resume) => setTimeout(resume, 10));
+  }
+};
+"""
+)
+
+
+async def watch(page: Page, address: str, device: str | None = None) -> None:
+    """Open the viewer page and wait until its pictures are live."""
+    await page.goto(address + (f"?device={device}" if device else ""))
+    await page.add_script_tag(content=INSTRUMENTS, type="module")
+    await page.wait_for_function("window.until !== undefined")
+    await page.evaluate("until(() => viewer()?.state === 'live' && viewer().caughtUpAt !== null)")
+
+
+async def demo_serial(service: RunningService) -> str:
+    async with aiohttp.ClientSession() as session, session.get(f"{service.address}api/media/devices") as response:
+        devices = (await response.json())["devices"]
+    return str(next(each["deviceId"] for each in devices if each["state"] == "online"))
+
+
+async def recorders(client: AdbClient, serial: str) -> list[str]:
+    """The recorders that run on the phone."""
+    listing = await client.shell(serial, "ps -A -o NAME")
+    return [line for line in listing.stdout.splitlines() if "screenrecord" in line]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def client(adb_server: RunningAdb) -> AdbClient:
+    return AdbClient(port=adb_server.port)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def live(page: Page, demo_service: RunningService) -> AsyncIterator[Page]:
+    """The page with the demo phone's picture moving."""
+    await watch(page, demo_service.address)
+    yield page
+
+
+async def test_the_demo_phone_moves(live: Page) -> None:
+    first = await live.evaluate("until(() => strip())")
+    later = await live.evaluate("(number) => until(() => { const now = strip(); return now?.frameNumber > number + 60 && now })", first["frameNumber"])
+    assert later["drawnAt"] != first["drawnAt"]
+    statistics = await live.evaluate("inbound()")
+    assert (statistics["frameWidth"], statistics["frameHeight"]) == (720, 1280)
+    assert statistics["framesDecoded"] > 60
+    assert statistics["pliCount"] == 0
+    assert statistics["packetsLost"] == 0
+
+
+async def test_a_tap_comes_back_as_a_dot(live: Page) -> None:
+    before = (await live.evaluate("until(() => strip())"))["touches"]
+    await live.locator("phone-viewer video").click(position={"x": 60, "y": 90})
+    await live.evaluate("(count) => until(() => strip()?.touches === count)", (before + 1) % 256)
+
+
+async def test_keys_and_text_reach_the_phone(live: Page, demo_service: RunningService, client: AdbClient) -> None:
+    serial = await demo_serial(demo_service)
+    await live.evaluate("viewer().press(24)")
+    await live.evaluate("viewer().type(\"it's $HOME & 100%\")")
+    await live.evaluate("until(() => viewer().inputLatencyMs !== null)")
+    log = ""
+    while "100" not in log:
+        log = (await client.shell(serial, "dumpsys input")).stdout
+    assert "KEYCODE_VOLUME_UP" in log or "24" in log
+    assert "it's $HOME & 100%" in log
+
+
+async def test_a_second_viewer_joins_in_the_middle_of_a_group(live: Page, demo_service: RunningService) -> None:
+    await live.evaluate("(number) => until(async () => (await inbound()).framesDecoded > number)", 45)
+    other = await live.context.new_page()
+    await watch(other, demo_service.address)
+    mine, theirs = await live.evaluate("until(() => strip())"), await other.evaluate("until(() => strip())")
+    assert abs(mine["frameNumber"] - theirs["frameNumber"]) < 60
+    statistics = await other.evaluate("inbound()")
+    assert statistics["keyFramesDecoded"] >= 1
+    assert statistics["pliCount"] == 0
+
+
+async def test_closing_the_tab_frees_session_and_recorder(
+    page: Page, demo_service: RunningService, client: AdbClient
+) -> None:
+    serial = await demo_serial(demo_service)
+    await watch(page, demo_service.address)
+    assert await recorders(client, serial)
+    await page.close()
+    await no_sessions(demo_service)
+    while await recorders(client, serial):
+        pass
+
+
+async def test_the_page_recovers_when_the_service_ends_its_session(live: Page, demo_service: RunningService) -> None:
+    attempts = await live.evaluate("viewer().attempts")
+    location = await live.evaluate("viewer().sessionAddress")
+    async with aiohttp.ClientSession() as session, session.delete(location) as response:
+        assert response.status == 200
+    await live.evaluate("(count) => until(() => viewer().attempts > count && viewer().state === 'live')", attempts)
+    await live.evaluate("until(() => strip())")
+
+
+async def test_the_android_recording_plays_for_one_who_joins_late(
+    page: Page, android_recording: Path, adb_server: RunningAdb, tmp_path: Path
+) -> None:
+    environment = {"ANDROID_ADB_SERVER_PORT": str(adb_server.port)}
+    with running_service(["--source", f"recording=file:{android_recording}"], environment, tmp_path) as service:
+        await watch(page, service.address, "recording")
+        await page.evaluate("until(async () => (await inbound()).framesDecoded > 20)")
+        late = await page.context.new_page()
+        await watch(late, service.address, "recording")
+        statistics = await late.evaluate("until(async () => { const now = await inbound(); return now.framesDecoded > 20 && now })")
+        assert (statistics["frameWidth"], statistics["frameHeight"]) == (1080, 2400)
+        assert statistics["pliCount"] == 0
+
+
+async def metric(service: RunningService, name: str) -> float:
+    async with aiohttp.ClientSession() as session, session.get(f"{service.address}metrics") as response:
+        text = await response.text()
+    return next(float(line.split()[-1]) for line in text.splitlines() if line.startswith(name + " "))
+
+
+async def no_sessions(service: RunningService) -> None:
+    while await metric(service, "media_service_active_sessions"):
+        pass
+

@@ -1,0 +1,134 @@
+"""The command line as an operator meets it: what it prints, and how it exits."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from media_service.cli import program
+from media_service.settings import Settings
+from tests.fixtures.adb import RunningAdb, free_port
+
+
+class CommandLine:
+    """Runs `media-service` in a folder and an environment of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = {
+            name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields
+        }
+
+    def __call__(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(Path(sys.executable).with_name("media-service")), *arguments],
+            cwd=self.folder,
+            env=self.environment | settings,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+
+@pytest.fixture
+def media_service(tmp_path: Path) -> CommandLine:
+    return CommandLine(tmp_path)
+
+
+def test_version(media_service: CommandLine) -> None:
+    done = media_service("--version")
+    assert (done.returncode, done.stdout) == (0, f"media-service {version('media-service')}\n")
+
+
+def test_is_a_module_too(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "media_service", "--version"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"media-service {version('media-service')}\n"
+
+
+def test_help_names_every_command(media_service: CommandLine) -> None:
+    done = media_service("--help")
+    assert done.returncode == 0
+    assert set(re.findall(r"^  ([a-z-]+)  ", done.stdout.partition("Commands:")[2], re.MULTILINE)) == {
+        "run",
+        "demo-phone",
+        "config",
+        "devices",
+    }
+
+
+def test_config_shows_values_and_sources(media_service: CommandLine) -> None:
+    (media_service.folder / ".env").write_text("VIDEO_WIDTH=640\nTURN_CREDENTIAL=hush\n")
+    done = media_service("config", PORT="4000")
+    assert done.returncode == 0
+    assert re.search(r"^PORT +4000 +environment$", done.stdout, re.MULTILINE)
+    assert re.search(r"^VIDEO_WIDTH +640 +\.env$", done.stdout, re.MULTILINE)
+    assert re.search(r"^HOST +127\.0\.0\.1 +default$", done.stdout, re.MULTILINE)
+    assert "hush" not in done.stdout
+
+
+def test_config_as_json(media_service: CommandLine) -> None:
+    done = media_service("config", "--json", ADB_DEVICES="192.0.2.5,192.0.2.6:5556")
+    assert json.loads(done.stdout)["ADB_DEVICES"] == {
+        "value": ["192.0.2.5:5555", "192.0.2.6:5556"],
+        "source": "environment",
+    }
+
+
+def test_config_points_out_what_may_be_misspelt(media_service: CommandLine) -> None:
+    done = media_service("config", STUN_SERVER="stun:a")
+    assert done.returncode == 0
+    assert done.stderr == "media-service: STUN_SERVER (environment) is not a setting: is STUN_SERVERS meant?\n"
+
+
+@pytest.mark.parametrize("command", ["run", "devices"])
+def test_bad_settings_stop_every_command_with_one_message(media_service: CommandLine, command: str) -> None:
+    done = media_service(command, PORT="http", HOST="0.0.0.0", TURN_URLS="turn:a", TURN_CREDENTIAL="hush")
+    assert (done.returncode, done.stdout) == (1, "")
+    first, *lines = done.stderr.splitlines()
+    assert first == "media-service: 3 settings are wrong:"
+    assert [line.split()[0] for line in lines] == ["HOST", "PORT", "TURN_CREDENTIAL"]
+    assert "hush" not in done.stderr
+
+
+def test_run_takes_a_port_from_the_command_line(media_service: CommandLine) -> None:
+    done = media_service("run", "--port", "65536", PORT="4000")
+    assert done.returncode == 1
+    assert "PORT = 65536 (command line)" in done.stderr
+
+
+@pytest.mark.parametrize("sources", [["phone"], ["=test:"], ["phone="], ["a/b=test:"], ["a=test:", "a=test:"]])
+def test_run_refuses_sources_that_have_no_proper_name(sources: list[str]) -> None:
+    done = CliRunner().invoke(program, ["run", *[f"--source={source}" for source in sources]])
+    assert done.exit_code == 2
+    assert "Invalid value" in done.output
+
+
+def test_devices_without_an_adb_server_is_one_clear_line(media_service: CommandLine) -> None:
+    port = free_port()
+    done = media_service("devices", ANDROID_ADB_SERVER_PORT=str(port))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"media-service: no adb server at 127.0.0.1:{port}")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.adb
+def test_devices_lists_configured_phones_that_are_not_connected(
+    media_service: CommandLine, adb_server: RunningAdb
+) -> None:
+    port = str(adb_server.port)
+    done = media_service("devices", ANDROID_ADB_SERVER_PORT=port, ADB_DEVICES="192.0.2.5")
+    assert (done.returncode, done.stdout) == (0, "192.0.2.5:5555  not connected\n")
+    as_json = media_service("devices", "--json", ANDROID_ADB_SERVER_PORT=port, ADB_DEVICES="192.0.2.5")
+    assert json.loads(as_json.stdout) == [{"serial": "192.0.2.5:5555", "state": "not connected", "model": ""}]
+    none = media_service("devices", ANDROID_ADB_SERVER_PORT=port)
+    assert (none.returncode, none.stdout, none.stderr) == (0, "", "no phones\n")

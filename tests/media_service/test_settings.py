@@ -1,0 +1,113 @@
+"""What can be set: each setting's good and bad values, and what depends on another."""
+
+import sys
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from media_service.duration import Duration
+from media_service.ice_url import IceUrl
+from media_service.settings import Settings
+
+TURN = {"turn_urls": "turn:turn.example:3478?transport=tcp", "turn_username": "phones", "turn_credential": "secret"}
+
+GOOD = [
+    ("host", "::1", "::1"),
+    ("host", "127.0.0.2", "127.0.0.2"),
+    ("host", "localhost", "localhost"),
+    ("port", "0", 0),
+    ("port", "65535", 65535),
+    ("service_name", "media-1.eu_west", "media-1.eu_west"),
+    ("log_level", "WARNING", "warning"),
+    ("enable_metrics", "false", False),
+    ("allowed_origins", "https://a.example, http://[::1]:8080", ("https://a.example", "http://[::1]:8080")),
+    ("ice_port_min", "1", 1),
+    ("ice_port_max", "65535", 65535),
+    ("nat_1to1_ips", "203.0.113.7,2001:DB8::7", ("203.0.113.7", "2001:db8::7")),
+    ("stun_servers", "stun:[::1]:5,stun:a", (IceUrl("stun", "::1", 5), IceUrl("stun", "a", 3478))),
+    ("turn_urls", "", ()),
+    ("turn_username", "phones", "phones"),
+    ("turn_credential", "secret", SecretStr("secret")),
+    ("adb_path", sys.executable, sys.executable),
+    ("adb_path", "sh", "sh"),
+    ("adb_connect_timeout", "1500ms", Duration(1.5)),
+    ("adb_command_timeout", "1m", Duration(60)),
+    ("adb_devices", "192.0.2.5, phone.lan:5556,", ("192.0.2.5:5555", "phone.lan:5556")),
+    ("android_adb_server_port", "5038", 5038),
+    ("video_width", "1920", 1920),
+    ("video_height", "1080", 1080),
+    ("video_bitrate", "8000000", 8_000_000),
+]
+
+BAD = [
+    ("host", "0.0.0.0", "reverse proxy with authentication"),
+    ("host", "::", "reverse proxy with authentication"),
+    ("host", "phones.example", "'phones.example' is not an IP address"),
+    ("port", "65536", "less than or equal"),
+    ("port", "-1", "greater than or equal"),
+    ("port", "http", "integer"),
+    ("service_name", "a b", "match"),
+    ("log_level", "loud", "'debug', 'info', 'warning' or 'error'"),
+    ("enable_metrics", "perhaps", "boolean"),
+    ("allowed_origins", "https://a.example/", "'https://a.example/' is not an origin"),
+    ("allowed_origins", "*", "'\\*' is not an origin"),
+    ("ice_port_min", "0", "greater than or equal"),
+    ("ice_port_max", "49999", "below ICE_PORT_MIN=50000"),
+    ("nat_1to1_ips", "203.0.113.7,203.0.113", "'203.0.113' is not an IP address"),
+    ("stun_servers", "turn:a", "'turn:a:3478' is not a stun: URL"),
+    ("stun_servers", "a:3478", "'a:3478' is not"),
+    ("turn_urls", "stun:a", "'stun:a:3478' is not a turn: or turns: URL"),
+    ("turn_urls", "turn:a", "TURN_URLS is set without it"),
+    ("adb_path", "/nowhere/adb", "no such program"),
+    ("adb_path", "/", "no such program"),
+    ("adb_connect_timeout", "10", "'10' is not a number with its unit"),
+    ("adb_command_timeout", "0s", "'0s' is not above zero"),
+    ("adb_devices", "192.0.2.5:0", "'192.0.2.5:0' is not HOST:PORT"),
+    ("adb_devices", "phone one", "'phone one' is not HOST:PORT"),
+    ("android_adb_server_port", "0", "greater than or equal"),
+    ("video_width", "8", "greater than or equal"),
+    ("video_height", "99999", "less than or equal"),
+    ("video_bitrate", "2M", "integer"),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "value"), GOOD)
+def test_takes(name: str, text: str, value: object) -> None:
+    assert getattr(Settings.model_validate({name: text}), name) == value
+
+
+@pytest.mark.parametrize(("name", "text", "reason"), BAD)
+def test_refuses(name: str, text: str, reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        Settings.model_validate({name: text})
+
+
+def test_every_setting_has_a_good_and_a_bad_value_here() -> None:
+    free_text = {"turn_username", "turn_credential"}
+    assert {name for name, _, _ in GOOD} == set(Settings.model_fields)
+    assert {name for name, _, _ in BAD} == set(Settings.model_fields) - free_text
+
+
+def test_made_in_code_it_reads_nothing_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "1")
+    assert Settings().port == 30006
+
+
+def test_a_name_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ValidationError, match="prot"):
+        Settings.model_validate({"prot": 1})
+
+
+def test_browsers_get_the_stun_and_turn_servers() -> None:
+    settings = Settings.model_validate({"stun_servers": "stun:a,stun:b", **TURN})
+    assert settings.ice_servers() == [
+        {"urls": ["stun:a:3478", "stun:b:3478"]},
+        {"urls": ["turn:turn.example:3478?transport=tcp"], "username": "phones", "credential": "secret"},
+    ]
+    assert Settings().ice_servers() == []
+
+
+@pytest.mark.parametrize("missing", ["turn_username", "turn_credential"])
+def test_turn_servers_need_a_user_name_and_a_credential(missing: str) -> None:
+    with pytest.raises(ValidationError, match="TURN_URLS is set without it or without TURN_USERNAME"):
+        Settings.model_validate({name: value for name, value in TURN.items() if name != missing})

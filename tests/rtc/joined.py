@@ -1,0 +1,124 @@
+"""Two ends joined in memory: our DTLS transport, and a browser's half on OpenSSL that shares no code with it."""
+
+from aiortc import RTCRtpParameters
+from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters
+from aiortc.rtp import AnyRtcpPacket, HeaderExtensionsMap, RtcpPacket, RtpPacket, is_rtcp
+from pylibsrtp import Session
+
+from benchmarks.dtls import DtlsEndpoint, Identity, SrtpSessions
+from media_service.rtc import rtcp
+from media_service.rtc.dtls import Certificate, DtlsTransport
+from media_service.rtc.srtp import PacketBuffer
+from media_service.rtc.stun import TransportAddress
+from media_service.rtc.template import Run
+from media_service.rtc.viewer import Viewer
+from signaling.jsep import VideoTrack
+from tests.rtc.samples import TRACK
+
+CERTIFICATE = Certificate.generateCertificate()
+
+CHROMIUM_PROFILES = b"SRTP_AES128_CM_SHA1_80:SRTP_AEAD_AES_256_GCM:SRTP_AEAD_AES_128_GCM"
+SHA1_ONLY = b"SRTP_AES128_CM_SHA1_80"
+
+
+class RecordingPath:
+    """A `path.Path` that keeps what is sent, or takes nothing while it is full."""
+
+    protocol = "udp"
+
+    def __init__(self) -> None:
+        self.remote: TransportAddress = ("192.0.2.7", 50_007)
+        self.datagrams: list[bytes] = []
+        self.is_full = False
+
+    def send(self, datagram: bytes) -> bool:
+        if not self.is_full:
+            self.datagrams.append(datagram)
+        return not self.is_full
+
+    def send_run(self, run: Run) -> bool:
+        view, size = run.view, run.segment_size
+        return all([self.send(bytes(view[offset : offset + size])) for offset in range(0, len(view), size)])
+
+
+class Lagging:
+    """What viewers asked their stream for."""
+
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+
+    def __call__(self, viewer: Viewer, reason: str) -> None:
+        self.reasons.append(reason)
+
+
+class JoinedEnds:
+    """A connected transport of ours, the browser's end of it, and the path between."""
+
+    def __init__(self, dtls: DtlsTransport, endpoint: DtlsEndpoint) -> None:
+        self.dtls = dtls
+        self.endpoint = endpoint
+        self.path = RecordingPath()
+        self.lagging = Lagging()
+        self.srtp: SrtpSessions = endpoint.srtp()
+        self._extensions = HeaderExtensionsMap()
+        self._extensions.configure(
+            RTCRtpParameters(
+                headerExtensions=[
+                    RTCRtpHeaderExtensionParameters(id=4, uri="urn:ietf:params:rtp-hdrext:sdes:mid"),
+                    RTCRtpHeaderExtensionParameters(
+                        id=2, uri="http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
+                    ),
+                ]
+            )
+        )
+
+    def viewer(self, track: VideoTrack = TRACK, buffer: PacketBuffer | None = None) -> Viewer:
+        """A viewer on this transport; tracks of other SSRCs may share it."""
+        return Viewer(track, self.dtls, self.path, buffer or PacketBuffer(), self.lagging)
+
+    def received(self) -> list[RtpPacket]:
+        """The RTP packets sent since the last call, decrypted."""
+        return [
+            RtpPacket.parse(self.srtp.inbound.unprotect(datagram), self._extensions)
+            for datagram in self._taken(rtcp_wanted=False)
+        ]
+
+    def received_rtcp(self) -> list[AnyRtcpPacket]:
+        """The RTCP packets sent since the last call, decrypted."""
+        packets: list[AnyRtcpPacket] = []
+        for datagram in self._taken(rtcp_wanted=True):
+            packets += RtcpPacket.parse(self.srtp.inbound.unprotect_rtcp(datagram))
+        return packets
+
+    def feedback(self, *packets: AnyRtcpPacket) -> list[rtcp.RtcpPacket]:
+        """What our side reads when the browser sends these packets."""
+        compound = b"".join(map(bytes, packets))
+        return rtcp.parse(self.dtls.unprotect_rtcp(self.srtp.outbound.protect_rtcp(compound)))
+
+    @property
+    def outbound(self) -> Session:
+        """Encrypts what the browser sends."""
+        return self.srtp.outbound
+
+    def _taken(self, *, rtcp_wanted: bool) -> list[bytes]:
+        taken = [datagram for datagram in self.path.datagrams if is_rtcp(datagram) is rtcp_wanted]
+        self.path.datagrams = [datagram for datagram in self.path.datagrams if is_rtcp(datagram) is not rtcp_wanted]
+        return taken
+
+
+async def joined_ends(*, is_server: bool = True, profiles: bytes = CHROMIUM_PROFILES) -> JoinedEnds:
+    """Our DTLS server (or client) after the handshake; the browser offers these SRTP profiles."""
+    identity = Identity()
+    identity.context.set_tlsext_use_srtp(profiles)
+    endpoint = DtlsEndpoint(identity, CERTIFICATE.fingerprint(), is_client=is_server)
+
+    def send(datagram: bytes) -> None:
+        _, answers = endpoint.receive(datagram)
+        for answer in answers:
+            dtls.deliver(answer)
+
+    dtls = DtlsTransport(CERTIFICATE, is_server=is_server, send=send, closed=lambda: None)
+    for datagram in endpoint.start():
+        dtls.deliver(datagram)
+    await dtls.handshake((("sha-256", identity.fingerprint),))
+    return JoinedEnds(dtls, endpoint)

@@ -1,0 +1,153 @@
+"""A service that only remembers, and a real HTTP server with its routes on a loopback socket."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.web import Application, Request
+
+from capture.errors import DeviceNotFound, InputRejected
+from capture.input_events import InputEvent, Text
+from signaling import http
+from signaling.answerer import create_answer, parse_offer
+from signaling.errors import Conflict, Full, NotFound
+from signaling.jsep import Candidate, IceCredentials, Negotiated, OfferedMedia, TrickleFragment
+from signaling.offerer import accept_answer, create_offer
+from signaling.service import DeviceDescription, Listener, StateKind
+from tests.signaling.samples import LOCAL
+
+Client = TestClient[Request, Application]
+
+
+@dataclass(eq=False)
+class MemorySession:
+    """Fits `signaling.service.SessionHandle`."""
+
+    session_id: str
+    device_id: str
+    negotiated: Negotiated | None = None
+    offered: OfferedMedia | None = None
+    state: str = "connecting"
+    generation: int = 1
+    remote_credentials: IceCredentials | None = None
+    candidates: list[Candidate] = field(default_factory=list)
+    end_of_candidates: bool = False
+    events: list[InputEvent] = field(default_factory=list)
+    keyframe_requests: int = 0
+    closed_because: str | None = None
+    input_gate: asyncio.Event = field(default_factory=asyncio.Event)
+    listeners: list[Listener] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.input_gate.set()
+
+    @property
+    def etag(self) -> str:
+        return f'"ice-{self.generation}"'
+
+    @property
+    def remote_username_fragment(self) -> str | None:
+        return self.remote_credentials.username_fragment if self.remote_credentials else None
+
+    def accept_answer(self, sdp: str) -> None:
+        if self.offered is None or self.negotiated is not None:
+            raise Conflict("the session takes no answer now")
+        self.negotiated = accept_answer(self.offered, sdp)
+        self.remote_credentials = self.negotiated.remote.ice
+
+    def add_candidates(self, fragment: TrickleFragment) -> None:
+        self.candidates += fragment.candidates
+        self.end_of_candidates |= fragment.end_of_candidates
+
+    def restart_ice(self, fragment: TrickleFragment) -> TrickleFragment:
+        self.remote_credentials = fragment.credentials
+        self.generation += 1
+        ours = IceCredentials(f"server{self.generation}", "p" * 22)
+        return TrickleFragment(ours, (Candidate("udp", "127.0.0.1", 50000, 2130706431),), end_of_candidates=True)
+
+    def watch(self, listener: Listener) -> Callable[[], None]:
+        self.listeners.append(listener)
+        return lambda: self.listeners.remove(listener)
+
+    def tell(self, kind: StateKind, state: str, reason: str) -> None:
+        for listener in tuple(self.listeners):
+            listener(kind, state, reason)
+
+    async def inject(self, event: InputEvent) -> float:
+        await self.input_gate.wait()
+        if event == Text("refuse"):
+            raise InputRejected("the device takes no text")
+        if event == Text("crash"):
+            raise RuntimeError("a bug, on purpose")
+        self.events.append(event)
+        return time.monotonic()
+
+    def request_keyframe(self) -> None:
+        self.keyframe_requests += 1
+
+    def statistics(self) -> dict[str, float | int | str | None]:
+        return {"packetsSent": 12, "roundTripTime": 0.025}
+
+    async def aclose(self, reason: str) -> None:
+        self.closed_because = reason
+
+
+class MemoryService:
+    """Fits `signaling.service.Service`: one device, `demo`, and one that is busy."""
+
+    def __init__(self) -> None:
+        self.sessions: dict[str, MemorySession] = {}
+        self.opening_gate = asyncio.Event()
+        self.opening_gate.set()
+
+    async def answer(self, device_id: str, offer_sdp: str) -> tuple[MemorySession, str]:
+        offer = parse_offer(offer_sdp)
+        session = await self._open(device_id)
+        text, session.negotiated = create_answer(offer, "42c01f", LOCAL, session_id=7, ssrc=1000, rtx_ssrc=1001)
+        session.remote_credentials = offer.remote.ice
+        return session, text
+
+    async def offer(self, device_id: str) -> tuple[MemorySession, str]:
+        session = await self._open(device_id)
+        text, session.offered = create_offer("640033", LOCAL, session_id=7, ssrc=1000, rtx_ssrc=1001)
+        return session, text
+
+    def session(self, session_id: str) -> MemorySession:
+        session = self.sessions.get(session_id)
+        if session is None or session.closed_because is not None:
+            raise NotFound("there is no such session", code="session_not_found")
+        return session
+
+    async def devices(self) -> Sequence[DeviceDescription]:
+        return [DeviceDescription("demo", "Demo phone", "online", "screenrecord", "no scrcpy", 720, 1280, 2)]
+
+    def ice_servers(self) -> Sequence[dict[str, str | list[str]]]:
+        return [
+            {"urls": "stun:stun.example.net:3478"},
+            {"urls": ["turn:turn.example.net", "turns:turn.example.net"], "username": "me", "credential": 'a"b'},
+        ]
+
+    async def _open(self, device_id: str) -> MemorySession:
+        if device_id == "busy":
+            raise Full("3 viewers watch already, which is the limit", retry_after=7)
+        if device_id == "crash":
+            raise RuntimeError("a bug, on purpose")
+        if device_id not in ("demo", "other"):
+            raise DeviceNotFound(f"adb knows no device {device_id!r}")
+        await self.opening_gate.wait()
+        session = MemorySession(f"session-{len(self.sessions) + 1}", device_id)
+        self.sessions[session.session_id] = session
+        return session
+
+
+@asynccontextmanager
+async def served(
+    service: MemoryService, *, allowed_origins: Sequence[str] = (), loopback_only: bool = False
+) -> AsyncIterator[Client]:
+    """A client of a real server that serves `service`."""
+    app = http.application(service, allowed_origins=allowed_origins, loopback_only=loopback_only)
+    async with TestClient(TestServer(app)) as client:
+        yield client

@@ -1,0 +1,122 @@
+"""Golden JSON of the data channel `control`: these tables are the documentation of the wire."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from capture.input_events import InputEvent, Key, KeyAction, Text, Touch, TouchAction, VideoSize
+from signaling.errors import MalformedMessage
+from signaling.input_messages import KEY_CODES, Input, parse_control
+
+EVENTS: list[tuple[str, InputEvent]] = [
+    ('{"type":"touch","action":"tap","x":360,"y":640}', Touch(TouchAction.TAP, 360, 640)),
+    (
+        '{"type":"touch","action":"down","x":0.5,"y":640,"width":720,"height":1280,"pointerId":2}',
+        Touch(TouchAction.DOWN, 0.5, 640, VideoSize(720, 1280), 2),
+    ),
+    ('{"type":"touch","action":"move","x":-20,"y":1e4}', Touch(TouchAction.MOVE, 0, 10_000)),
+    (
+        '{"type":"touch","action":"up","x":800,"y":-1,"width":720,"height":1280}',
+        Touch(TouchAction.UP, 720, 0, VideoSize(720, 1280)),
+    ),
+    ('{"type":"key","keyCode":4}', Key(4)),
+    ('{"type":"key","action":"longpress","keyCode":26.0}', Key(26, KeyAction.LONG_PRESS)),
+    ('{"type":"key","action":"down","keyCode":"app-switch"}', Key(187, KeyAction.DOWN)),
+    ('{"type":"text","text":"日本 😀\\n"}', Text("日本 😀\n")),
+    ('{"type":"text","action":"whatever","text":" "}', Text(" ")),
+]
+
+
+@pytest.mark.parametrize(("text", "event"), EVENTS)
+def test_events(text: str, event: InputEvent) -> None:
+    assert parse_control(text) == Input(event)
+
+
+@pytest.mark.parametrize(("text", "event"), EVENTS)
+def test_events_wrapped_as_on_the_websocket(text: str, event: InputEvent) -> None:
+    assert parse_control(json.dumps({"type": "input", "event": json.loads(text)})) == Input(event)
+
+
+def test_what_stands_beside_an_event() -> None:
+    text = '{"type":"key","keyCode":3,"seq":7,"deviceId":"demo","sessionId":"s1","timestamp":1767225600000}'
+    assert parse_control(text) == Input(Key(3), seq=7, session_id="s1", device_id="demo")
+
+
+def test_the_names_of_the_contract_are_keys() -> None:
+    names = ("back", "home", "app-switch", "power", "volume-up", "volume-down", "enter")
+    assert [KEY_CODES[name] for name in names] == [4, 3, 187, 26, 24, 25, 66]
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ('{"type":"touch","x":1,"y":1}', "action is missing: it must be one of tap, down, move, up"),
+        ('{"type":"touch","action":"press","x":1,"y":1}', 'action must be one of tap, down, move, up, not "press"'),
+        ('{"type":"touch","action":"tap","y":1}', "x is missing: it must be a number from 0 to 65535"),
+        ('{"type":"touch","action":"tap","x":"1","y":1}', 'x must be a number from 0 to 65535, not "1"'),
+        ('{"type":"touch","action":"tap","x":true,"y":1}', "x must be a number from 0 to 65535, not true"),
+        ('{"type":"touch","action":"tap","x":-1,"y":1}', "x must be a number from 0 to 65535, not -1"),
+        (
+            '{"type":"touch","action":"move","x":1e400,"y":1}',
+            "x must be a number from -65535 to 65535, not a number beyond",
+        ),
+        ('{"type":"touch","action":"tap","x":Infinity,"y":1}', "Infinity is no JSON number"),
+        (
+            '{"type":"touch","action":"tap","x":721,"y":1,"width":720,"height":9}',
+            "x must be a number from 0 to 720, not 721",
+        ),
+        ('{"type":"touch","action":"tap","x":1,"y":1,"width":720}', "height is missing: it must be an integer from 1"),
+        (
+            '{"type":"touch","action":"tap","x":1,"y":1,"width":0,"height":9}',
+            "width must be an integer from 1 to 65535, not 0",
+        ),
+        (
+            '{"type":"touch","action":"tap","x":1,"y":1,"pointerId":-1}',
+            "pointerId must be an integer from 0 to 2147483647",
+        ),
+        (
+            '{"type":"touch","action":"tap","x":1,"y":1,"seq":1.5}',
+            "seq must be an integer from 0 to 9007199254740991, not 1.5",
+        ),
+        ('{"type":"key"}', "keyCode is missing: it must be an integer from 1 to 999"),
+        ('{"type":"key","keyCode":0}', "keyCode must be an integer from 1 to 999, not 0"),
+        ('{"type":"key","keyCode":"any"}', "keyCode must be one of home, back, dpad-up"),
+        ('{"type":"key","keyCode":4,"action":"tap"}', 'action must be one of press, longpress, down, up, not "tap"'),
+        ('{"type":"text","text":""}', "text must be a string of 1 to 4096 characters, not a string of 0 characters"),
+        ('{"type":"text","text":"\\ud83d"}', "text must be Unicode, it has half of a surrogate pair"),
+        ('{"type":"swipe"}', 'type must be one of touch, key, text, input, not "swipe"'),
+    ],
+)
+def test_what_is_wrong_is_named(text: str, wrong: str) -> None:
+    with pytest.raises(MalformedMessage) as caught:
+        parse_control(text)
+    assert wrong in caught.value.detail
+
+
+def test_typed_text_is_never_repeated_in_an_error() -> None:
+    with pytest.raises(MalformedMessage) as caught:
+        parse_control(json.dumps({"type": "text", "text": "secret" * 1000}))
+    assert caught.value.detail == "text must be a string of 1 to 4096 characters, not a string of 6000 characters"
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.fixed_dictionaries(
+        {"type": st.just("touch"), "action": st.sampled_from(["tap", "down", "move", "up"])},
+        optional={
+            name: st.integers() | st.floats() | st.none() | st.text(max_size=3)
+            for name in ("x", "y", "width", "height", "pointerId", "seq")
+        },
+    ).map(json.dumps)
+)
+def test_a_touch_is_within_its_video_or_refused(text: str) -> None:
+    try:
+        touch = parse_control(text).event
+    except MalformedMessage:
+        return
+    assert isinstance(touch, Touch)
+    limit = touch.relative_to or VideoSize(65535, 65535)
+    assert 0 <= touch.x <= limit.width
+    assert 0 <= touch.y <= limit.height

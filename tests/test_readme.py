@@ -1,0 +1,41 @@
+"""What the README says of the project is so."""
+
+import re
+import tomllib
+from pathlib import Path
+
+from media_service import configuration
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_its_table_of_settings_is_the_one_of_the_program() -> None:
+    table = README.split("<!-- settings: media-service config --markdown -->\n")[1].split("<!-- /settings -->")[0]
+    assert table == configuration.markdown()
+
+
+def test_build_machines_run_the_test_command_that_it_names() -> None:
+    assert "\nmake test " in README
+    last = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()[-1]
+    assert last == "exec make test </dev/null"
+
+
+def test_the_make_verbs_that_it_names_exist() -> None:
+    verbs = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert verbs == {"help", "run", "test", "check", "bench", "clean"}
+    assert set(re.findall(r"\bmake ([a-z]+)\b(?= |`|$)", README, re.MULTILINE)) <= verbs
+
+
+def test_the_files_that_it_links_to_exist() -> None:
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if not link.startswith(("https:", "#"))]
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_changelog_has_this_version() -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        version = tomllib.load(file)["project"]["version"]
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert "## [Unreleased]" in changelog
+    assert f"## [{version}]" in changelog
