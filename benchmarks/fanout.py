@@ -127,7 +127,7 @@ def print_outcomes(outcomes: Sequence[Outcome]) -> None:
     """The table, what failed, and how the service compares."""
     columns = (
         "sender", "us/packet", "viewers/core", "added p50 ms", "added p99 ms", "seen p99 ms", "loop lag ms",
-        "MB/viewer", "join ms", "packets", "lost", "sender %", "receivers %", "Mbit/s",
+        "MB/viewer", "join ms", "packets", "lost", "sender %", "waited %", "receivers %", "Mbit/s",
     )  # fmt: skip
     rows = [_row(outcome.scenario, outcome.median) for outcome in outcomes if outcome.median is not None]
     print(table(columns, rows))
@@ -151,6 +151,7 @@ def _row(scenario: Scenario, result: Measurement) -> tuple[object, ...]:
         result.packets,
         result.lost,
         result.sender_core * 100,
+        result.sender_waited * 100,
         result.receivers_core * 100,
         result.megabits_per_second,
     )

@@ -30,9 +30,8 @@ _STREAM = "cam"
 _WATCHERS, _JOINERS = "watchers", "joiners"
 _JOIN_TIMEOUT = 10.0
 _SETTLE = 2.0
-_STORM_WINDOW = 3.0
-"""Seconds from the first join that belong to the storm."""
-_STEADY_WINDOW = 3.0
+_WINDOW = 3.0
+"""Seconds from the first join that belong to the storm; the quiet before and after is measured for as long."""
 _INTERVALS = {"10 s GOP": 300, "0.5 s GOP": 15}
 
 
@@ -53,6 +52,8 @@ class Storm:
     joined_maximum: float
     cpu_per_join: float
     """The sender's CPU time beyond what its live viewers cost, per join, replay and data channel included."""
+    sender_waited: float
+    """Seconds in which the sender was ready and something else had its core: latencies are worse by it."""
     lost: int
 
 
@@ -66,23 +67,26 @@ class Result:
     """Packets that the sender says it dropped."""
 
 
-def measure_storms(sender: Sender, viewers: Receivers, *, watchers: int, joiners: int, storms: int) -> list[Storm]:
+def measure_storms(
+    sender: Sender, viewers: Receivers, *, watchers: int, joiners: int, storms: int, window: float
+) -> list[Storm]:
     """Let `watchers` watch and `joiners` join within a second, `storms` times. Raises `BenchmarkError`."""
     url = sender.whep_url(_STREAM)
     viewers.join(Join(_WATCHERS, (url,) * watchers, watchers * 0.03, _JOIN_TIMEOUT, PAGE, witnesses=1))
     measured = []
     for _ in range(storms):
         time.sleep(_SETTLE)
-        before = _cpu_rate(sender)
-        metrics, cpu, began = sender.metrics(), sender.cpu_seconds(), time.monotonic()
+        before = _cpu_rate(sender, window)
+        metrics, cpu, waited = sender.metrics(), sender.cpu_seconds(), sender.waited_seconds()
+        began = time.monotonic()
         viewers.begin(_WATCHERS)
         joined = viewers.join(Join(_JOINERS, (url,) * joiners, 1.0, _JOIN_TIMEOUT, PAGE))
-        time.sleep(max(0.0, began + _STORM_WINDOW - time.monotonic()))
-        cpu, ended = sender.cpu_seconds() - cpu, time.monotonic()
-        window, later = viewers.end(_WATCHERS), sender.metrics()
-        after = _cpu_rate(sender)
+        time.sleep(max(0.0, began + window - time.monotonic()))
+        cpu, waited, ended = sender.cpu_seconds() - cpu, sender.waited_seconds() - waited, time.monotonic()
+        seen, later = viewers.end(_WATCHERS), sender.metrics()
+        after = _cpu_rate(sender, window)
         viewers.leave(_JOINERS)
-        check_window(window)
+        check_window(seen)
         latency = later.histogram_since(metrics, EGRESS_LATENCY)
         live = statistics.mean(ended - times.started - times.keyframe for times in joined)
         viewing = before * (ended - began) + (after - before) * live
@@ -92,28 +96,31 @@ def measure_storms(sender: Sender, viewers: Receivers, *, watchers: int, joiners
                 latency_p99=latency.quantile(0.99),
                 latency_maximum=latency.maximum(),
                 loop_lag=later.histogram_since(metrics, LOOP_LAG).maximum(),
-                watchers_lateness_p99=quantile(window.lateness, 0.99),
-                watchers_lateness_maximum=quantile(window.lateness, 1.0),
+                watchers_lateness_p99=quantile(seen.lateness, 0.99),
+                watchers_lateness_maximum=quantile(seen.lateness, 1.0),
                 joined_p50=statistics.median(times_to_keyframe),
                 joined_maximum=max(times_to_keyframe),
                 cpu_per_join=(cpu - viewing) / joiners,
-                lost=window.end.lost,
+                sender_waited=waited,
+                lost=seen.end.lost,
             )
         )
     return measured
 
 
-def _cpu_rate(sender: Sender) -> float:
+def _cpu_rate(sender: Sender, seconds: float) -> float:
     """CPU seconds per second while nothing but viewing happens."""
     cpu, began = sender.cpu_seconds(), time.monotonic()
-    time.sleep(_STEADY_WINDOW)
+    time.sleep(seconds)
     return (sender.cpu_seconds() - cpu) / (time.monotonic() - began)
 
 
-def run(gop: str, clip: Path, cores: Cores, *, watchers: int, joiners: int, storms: int) -> Result:
+def run(
+    gop: str, clip: Path, cores: Cores, *, watchers: int, joiners: int, storms: int, window: float = _WINDOW
+) -> Result:
     """The storms on the stream of a clip, with a sender of its own. Raises `BenchmarkError`."""
     with media_service({_STREAM: f"file:{clip}"}, cores) as sender, receivers(cores) as viewers:
-        measured = measure_storms(sender, viewers, watchers=watchers, joiners=joiners, storms=storms)
+        measured = measure_storms(sender, viewers, watchers=watchers, joiners=joiners, storms=storms, window=window)
         check_pictures(viewers.inspect(_WATCHERS), clip)
         dropped = int(sender.metrics().total(DROPPED))
         viewers.leave(_WATCHERS)
@@ -124,7 +131,7 @@ def print_results(results: Sequence[Result]) -> None:
     """A row per storm."""
     columns = (
         "storm", "added p99 ms", "added max ms", "loop lag ms", "watchers' p99 ms", "watchers' max ms", "joined p50 ms",
-        "joined last ms", "CPU ms/join", "lost",
+        "joined last ms", "CPU ms/join", "waited ms", "lost",
     )  # fmt: skip
     rows = []
     for result in results:
@@ -132,6 +139,7 @@ def print_results(results: Sequence[Result]) -> None:
             milliseconds = (
                 storm.latency_p99, storm.latency_maximum, storm.loop_lag, storm.watchers_lateness_p99,
                 storm.watchers_lateness_maximum, storm.joined_p50, storm.joined_maximum, storm.cpu_per_join,
+                storm.sender_waited,
             )  # fmt: skip
             rows.append((f"{result.gop}, {number}", *(value * 1e3 for value in milliseconds), storm.lost))
     print(table(columns, rows))

@@ -5,6 +5,7 @@ import os
 import platform
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +69,16 @@ def cpu_seconds(process_id: int) -> float:
         return time.clock_gettime_ns((~process_id << 3) | 2) / 1e9
     except OSError as error:
         raise ProcessLookupError(f"process {process_id} is gone") from error
+
+
+def waited_seconds(process_id: int) -> float:
+    """How long threads of a process were ready and had no core: what others on the machine took from a measurement."""
+    # proc(5): /proc/PID/task/TID/schedstat is time on the CPU, time waiting for it (both in ns), and time slices.
+    waited = 0
+    for path in Path(f"/proc/{process_id}/task").glob("*/schedstat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            waited += int(path.read_text().split()[1])
+    return waited / 1e9
 
 
 def resident_bytes(process_id: int) -> int:

@@ -38,6 +38,8 @@ class Measurement:
     """CPU time of the sender per packet that arrived."""
     sender_core: float
     """Share of its core that the sender used."""
+    sender_waited: float
+    """Share of the time in which the sender was ready and something else had its core: latencies are worse by it."""
     receivers_core: float
     viewers_per_core: float
     """How many such viewers would fill the sender's core."""
@@ -89,10 +91,10 @@ def measure(
     urls = tuple(sender.whep_url(name) for name in streams for _ in range(viewers_per_stream))
     joined = receivers.join(Join("viewers", urls, join_seconds, join_timeout, kind, witnesses=1))
     time.sleep(_SETTLE)
-    metrics, cpu = sender.metrics(), sender.cpu_seconds()
+    metrics, cpu, waited = sender.metrics(), sender.cpu_seconds(), sender.waited_seconds()
     receivers.begin("viewers")
     time.sleep(seconds)
-    cpu = sender.cpu_seconds() - cpu
+    cpu, waited = sender.cpu_seconds() - cpu, sender.waited_seconds() - waited
     window = receivers.end("viewers")
     resident = sender.resident_bytes() - resident
     later = sender.metrics()
@@ -113,6 +115,7 @@ def measure(
         megabits_per_second=(end.octets - begin.octets) * 8e-6 / elapsed / viewers,
         microseconds_per_packet=cpu * 1e6 / packets,
         sender_core=cpu / elapsed,
+        sender_waited=waited / elapsed,
         receivers_core=(end.cpu_seconds - begin.cpu_seconds) / elapsed,
         viewers_per_core=viewers * elapsed / cpu,
         latency_p50=latency.quantile(0.5),

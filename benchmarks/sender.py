@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.child import Child, child
 from benchmarks.errors import BenchmarkError
-from benchmarks.machine import Cores, cpu_seconds, resident_bytes
+from benchmarks.machine import Cores, cpu_seconds, resident_bytes, waited_seconds
 from benchmarks.metrics import Metrics, scrape
 
 _START_TIMEOUT = 30.0
@@ -35,6 +35,10 @@ class Sender:
 
     def cpu_seconds(self) -> float:
         return cpu_seconds(self.process.process_id)
+
+    def waited_seconds(self) -> float:
+        """How long it was ready to run and something else had its core."""
+        return waited_seconds(self.process.process_id)
 
     def resident_bytes(self) -> int:
         return resident_bytes(self.process.process_id)

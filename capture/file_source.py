@@ -1,6 +1,5 @@
 """`file:CLIP`, a recording that plays for ever."""
 
-import asyncio
 import re
 import time
 from collections import deque
@@ -10,7 +9,7 @@ from typing import Final
 
 from capture.clip import ClipPicture, read_clip
 from capture.errors import InvalidSource
-from capture.pace import Playhead, wait_until
+from capture.pace import Alarm, Playhead
 from capture.source import Source, SourceFacts
 from capture.worker_thread import WorkerThread
 from encoders.access_unit import AccessUnit
@@ -33,7 +32,7 @@ class FileSource:
         self._worker = worker
         self._clip: Generator[ClipPicture, None, None] | None = None
         self._pictures: deque[ClipPicture] = deque()
-        self._ended = asyncio.Event()
+        self._alarm = Alarm()
         self._has_begun = False
         self._rewinds = False
         self._playhead = Playhead()
@@ -48,9 +47,9 @@ class FileSource:
 
     async def __anext__(self) -> AccessUnit:
         self._has_begun = True
-        if (self._rewinds or not self._pictures) and not self._ended.is_set():
+        if (self._rewinds or not self._pictures) and not self._alarm.is_ended:
             await self.read_ahead()
-        if not await wait_until(self._playhead.due, self._ended):
+        if not await self._alarm.sleep_until(self._playhead.due):
             raise StopAsyncIteration
         picture = self._pictures.popleft()
         captured_at = self._playhead.show(time.monotonic(), picture.duration)
@@ -64,8 +63,8 @@ class FileSource:
         pass
 
     async def aclose(self) -> None:
-        if not self._ended.is_set():
-            self._ended.set()
+        if not self._alarm.is_ended:
+            self._alarm.end()
             await self._worker.aclose(self._close_clip)
 
     def _read_ahead(self) -> None:

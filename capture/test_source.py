@@ -10,7 +10,7 @@ from typing import Final
 
 from capture.demo_phone.screen import Screen
 from capture.errors import InvalidSource, SourceEnded
-from capture.pace import Metronome, wait_until
+from capture.pace import Alarm, Metronome
 from capture.source import Source, SourceFacts
 from capture.worker_thread import WorkerThread
 from encoders.access_unit import AccessUnit
@@ -91,7 +91,7 @@ class TestSource:
         self._metronome = Metronome(1 / video.frame_rate)
         self._drawing = drawing
         self._worker = worker
-        self._ended = asyncio.Event()
+        self._alarm = Alarm()
         self._wants_keyframe = True
 
     @property
@@ -103,7 +103,7 @@ class TestSource:
         return self
 
     async def __anext__(self) -> AccessUnit:
-        if not await wait_until(self._metronome.due, self._ended):
+        if not await self._alarm.sleep_until(self._metronome.due):
             raise StopAsyncIteration
         self._metronome.take(time.monotonic())
         force_keyframe, self._wants_keyframe = self._wants_keyframe, False
@@ -114,7 +114,7 @@ class TestSource:
             raise
         except EncoderError as error:
             raise SourceEnded(f"test: {error}") from error
-        if self._ended.is_set():
+        if self._alarm.is_ended:
             raise StopAsyncIteration
         return access_unit
 
@@ -122,8 +122,8 @@ class TestSource:
         self._wants_keyframe = True
 
     async def aclose(self) -> None:
-        if not self._ended.is_set():
-            self._ended.set()
+        if not self._alarm.is_ended:
+            self._alarm.end()
             await self._worker.aclose(self._drawing.close)
 
 

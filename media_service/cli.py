@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import sys
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Annotated, Any
 
 import structlog
@@ -69,6 +69,40 @@ def run(
     try:
         _run_until_interrupted(run_service(effective.settings, sources=sources, demo=demo, ready=ready))
     except (CannotStart, NoMediaPort) as error:
+        sys.exit(f"media-service: {error}")
+
+
+@program.command()
+def demo_phone(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="adb's port; 0 takes a free one.")] = 5555,
+    size: Annotated[str, typer.Option(metavar="WIDTHxHEIGHT", help="The screen in pixels.")] = "720x1280",
+    count: Annotated[int, typer.Option(min=1, max=100, help="So many phones, on this port and the next ones.")] = 1,
+) -> None:
+    """Run an emulated phone that adb can connect to, until Ctrl-C."""
+    # These bring numpy and PyAV.
+    from capture.demo_phone.farm import DemoPhone, run_demo_phones
+    from capture.demo_phone.phone import PhoneSpec
+
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", size, re.ASCII)
+    if match is None:
+        raise typer.BadParameter(f"{size!r} is not WIDTHxHEIGHT, as 720x1280")
+    specs = [
+        PhoneSpec(
+            name="demo" if number == 0 else f"demo-{number + 1}",
+            port=port + number if port else 0,
+            width=int(match[1]),
+            height=int(match[2]),
+        )
+        for number in range(count)
+    ]
+
+    def ready(phones: Sequence[DemoPhone]) -> None:
+        for phone in phones:
+            typer.echo(f"demo phone at {phone.address}")
+
+    try:
+        _run_until_interrupted(run_demo_phones(specs, ready))
+    except (OSError, OverflowError, ValueError) as error:
         sys.exit(f"media-service: {error}")
 
 

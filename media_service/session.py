@@ -23,6 +23,7 @@ from media_service.rtc.viewer import Viewer, ntp_time
 from media_service.session_state import SessionEvent, SessionState, transition
 from media_service.stream import Stream, StreamState
 from media_service.tasks import Tasks
+from signaling.candidates import parse_candidates
 from signaling.errors import Conflict, SignalingError
 from signaling.input_messages import Input, parse_control
 from signaling.jsep import LocalTransport, Negotiated, OfferedMedia, TrickleFragment
@@ -131,7 +132,8 @@ class Session:
         if fragment.credentials is None or self.state not in (SessionState.CONNECTING, SessionState.CONNECTED):
             raise Conflict(f"the session is {self.state}: ICE cannot be restarted now")
         local = self.peer.restart_ice(fragment.credentials, fragment.candidates)
-        return TrickleFragment(credentials=local, candidates=(), end_of_candidates=True)
+        candidates = parse_candidates(self._surroundings.candidates())
+        return TrickleFragment(credentials=local, candidates=candidates, end_of_candidates=True)
 
     async def inject(self, event: InputEvent) -> float:
         if self._controller is None:

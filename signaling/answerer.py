@@ -118,7 +118,7 @@ def _choose_video(sections: Sequence[RemoteSection]) -> RemoteSection:
     receiving = [section for section in active if section.direction in ("recvonly", "sendrecv")]
     for section in receiving:
         if section.h264:
-            return section
+            return _checked_protocol(section)
     if not videos:
         raise MalformedSdp("the offer has no m=video section")
     if not active:
@@ -133,6 +133,15 @@ def _choose_video(sections: Sequence[RemoteSection]) -> RemoteSection:
         f"the offered video codecs are {shown(', '.join(codecs), 200)}"
         f"{' (H264 in packetization mode 0 only)' if only_mode_0 else ''}, needed is H264 with packetization-mode=1"
     )
+
+
+def _checked_protocol(section: RemoteSection) -> RemoteSection:
+    # RFC 9429 section 5.1.2 lists what stands for RTP over DTLS-SRTP.
+    if not section.protocol.endswith(("RTP/SAVPF", "RTP/SAVP")):
+        raise MalformedSdp(
+            f"m=video must be UDP/TLS/RTP/SAVPF, not {shown(section.protocol)}: media is always encrypted"
+        )
+    return section
 
 
 def _choose_held(group: Sequence[RemoteSection], video: RemoteSection) -> RemoteSection | None:

@@ -21,7 +21,7 @@ _DIGEST_SIZES = {"sha-256": 32, "sha-384": 48, "sha-512": 64}
 _HEX_OCTETS = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2})*")
 _PROFILE_LEVEL_ID = re.compile(r"[0-9A-Fa-f]{6}")
 _RTP_MAP = re.compile(r"([0-9]+) [\w.+-]+/[0-9]+(?:/[0-9]+)?", re.ASCII)
-_EXTENSION_MAP = re.compile(r"(\d{1,5}) (\S+)")
+_EXTENSION_MAP = re.compile(r"([0-9]{1,5}) (\S+)")
 
 # RFC 6184 section 8.1: Baseline at level 1 when the parameter is missing.
 _INFERRED_PROFILE_LEVEL_ID = "42000a"

@@ -86,6 +86,7 @@ def parse_token(text: str, name: str) -> str:
 
 
 _TOKEN = re.compile(r"[!-~]{1,64}")
+_PROTOCOL = re.compile(r"[A-Z]+(?:/[A-Z]+)*")
 
 
 def _check_size(text: str) -> None:
@@ -122,5 +123,7 @@ def _parse_media_line(line: str, number: int, index: int, attributes: Attributes
     if len(fields) < 4 or not (line.isascii() and line.isprintable()):
         raise MalformedSdp(f"line {number}: an m-line has kind, port, protocol and formats, not {shown(line)}")
     kind, port, protocol, *formats = fields
+    if not _PROTOCOL.fullmatch(protocol):
+        raise MalformedSdp(f"line {number}: the protocol must read like UDP/TLS/RTP/SAVPF, not {shown(protocol)}")
     port_number = parse_number(port, f"line {number}: the port", 0, 65535)
     return Section(index, kind, port_number, protocol, tuple(formats), attributes)

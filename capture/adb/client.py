@@ -229,7 +229,7 @@ class AdbClient:
 
     async def _shell_v1(self, serial: str, command: CommandLine, name: str) -> ShellResult:
         output = bytearray()
-        with await self._open_service(serial, f"shell:({command}{STATUS_SUFFIX}", name) as connection:
+        with await self._open_service(serial, f"shell:{command}{STATUS_SUFFIX}", name) as connection:
             while data := await connection.receive_some():
                 _collect(output, data, name)
         stdout, exit_code = split_status(bytes(output))

@@ -174,8 +174,8 @@ class ShellParser:
             yield self._stream, piece
 
 
-STATUS_SUFFIX = "\n); echo :$?"
-"""What, after `(` and a command, makes a shell without exit codes (before shell v2) print it."""
+STATUS_SUFFIX = "; echo :$?"
+"""What, after a command line, makes a shell without exit codes (before shell v2) print its own."""
 
 
 def split_status(output: bytes) -> tuple[bytes, int]:

@@ -60,9 +60,7 @@ def serialize(packet: Packet, version: int) -> bytes:
     """The packet's bytes for a peer that speaks `version`."""
     data_check = checksum(packet.payload) if version < VERSION_WITHOUT_CHECKSUM else 0
     magic = packet.command ^ 0xFFFFFFFF
-    header = _HEADER.pack(
-        packet.command, packet.argument0, packet.argument1, len(packet.payload), data_check, magic
-    )
+    header = _HEADER.pack(packet.command, packet.argument0, packet.argument1, len(packet.payload), data_check, magic)
     return header + packet.payload
 
 

@@ -98,6 +98,12 @@ class Canvas:
         luma, blue, red = _planes(frame)
         return cls([luma[:height], blue[: height // 2], red[: height // 2]])
 
+    @classmethod
+    def black(cls, width: int, height: int) -> Self:
+        """A black canvas."""
+        samples = zip(yuv((0, 0, 0)), ((height, width), *[(height // 2, width // 2)] * 2), strict=True)
+        return cls([np.full(shape, sample, np.uint8) for sample, shape in samples])
+
     def to_frame(self) -> av.VideoFrame:
         """A copy as a frame that an encoder may keep."""
         frame = av.VideoFrame(self.width, self.height, "yuv420p")
@@ -139,7 +145,7 @@ class Canvas:
 def _planes(frame: av.VideoFrame) -> list[Plane]:
     """Views of a yuv420p frame's planes, without the padding at the end of each line."""
     return [
-        np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+        np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
         for plane in frame.planes
     ]
 

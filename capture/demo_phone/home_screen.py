@@ -1,4 +1,4 @@
-"""The part of the demo phone's screen that never changes, painted once: wallpaper, icons, and the boxes for the rest."""
+"""What never changes on the demo phone's screen, painted once: wallpaper, icons, and the boxes for the rest."""
 
 from math import tau
 

@@ -29,12 +29,13 @@ class Screen:
         self, width: int, height: int, *, name: str = "Demo phone", wall_clock: Callable[[], float] = time.time
     ) -> None:
         """`name` is shown on the screen; `wall_clock` gives seconds since the epoch for its clock and its strip."""
-        self.animate = True
-        """Whether clock and waves run. Without, the picture stays as it is until somebody touches the screen."""
+        self.on_change: Callable[[], None] = _ignore
+        """Called when something was done to the screen that the next picture shows."""
         self.width, self.height = width, height
         self._wall_clock = wall_clock
         self._frame_number = 0
         self._drawn_at = float("-inf")
+        self._animate = True
         self._changed = True
         layout = lay_out(width, height)
         self._canvas = Canvas.from_image(_home_screen(layout))
@@ -47,17 +48,27 @@ class Screen:
     def touch(self, motion: Motion, x: float, y: float, now: float, pointer_id: int = 0) -> None:
         """Show a finger's motion at (x, y), in pixels of the screen."""
         self._touches.move(motion, x, y, now, pointer_id)
-        self._changed = True
+        self._change()
 
     def type_text(self, text: str) -> None:
         """Show typed text."""
         self._typed.show(text or _PLACEHOLDER)
-        self._changed = True
+        self._change()
 
     def press_key(self, name: str) -> None:
         """Show the name of a pressed key."""
         self._key.show(name.removeprefix("KEYCODE_"))
-        self._changed = True
+        self._change()
+
+    @property
+    def animate(self) -> bool:
+        """Whether clock and waves run. Without, the picture stays as it is until somebody touches the screen."""
+        return self._animate
+
+    @animate.setter
+    def animate(self, animate: bool) -> None:
+        self._animate = animate
+        self._change()
 
     @property
     def touch_count(self) -> int:
@@ -66,7 +77,7 @@ class Screen:
 
     def is_still(self) -> bool:
         """Whether drawing again would only repeat the last picture."""
-        return not self.animate and not self._changed and self._touches.is_still(self._drawn_at)
+        return not self._animate and not self._changed and self._touches.is_still(self._drawn_at)
 
     def draw(self, now: float) -> av.VideoFrame:
         """The screen at `now` as a yuv420p frame that the caller may keep. Each call counts as a picture."""
@@ -81,6 +92,10 @@ class Screen:
         frame = self._canvas.to_frame()
         self._touches.draw(Canvas.over(frame, self._strip_top), now)
         return frame
+
+    def _change(self) -> None:
+        self._changed = True
+        self.on_change()
 
     def _add_clock(self, layout: Layout) -> None:
         box, unit = layout.clock, layout.unit
@@ -128,6 +143,10 @@ class Screen:
         self._clock.show(f"{clock}.{milliseconds:03}")
         self._status_time.show(clock[:5])
         self._date.show(time.strftime(f"%A, {local.tm_mday} %B", local))
+
+
+def _ignore() -> None:
+    pass
 
 
 @lru_cache(maxsize=4)

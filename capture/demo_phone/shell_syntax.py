@@ -57,7 +57,8 @@ _ENDS_WORD = _BLANK + _OPERATOR_CHARACTERS + "()"
 _OPERATOR = re.compile(r"&&|\|\||>>|>&|[;\n<>&|()]")
 _PARAMETER = re.compile(r"\$(?:(\w+|\?|\$)|\{(\w+|\?|\$)\})", re.ASCII)
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=", re.ASCII)
-_REDIRECTIONS = {">": 1, ">>": 1, ">&": 1, "<": 0}
+_REDIRECTION = re.compile(r"(\d?)(>>|>&|>|<)", re.ASCII)
+_DEFAULT_DESCRIPTOR = {">": 1, ">>": 1, ">&": 1, "<": 0}
 _ESCAPED_IN_QUOTES = '"\\$`'
 
 
@@ -115,7 +116,7 @@ class _Parser:
         return match[0]
 
     def _redirection(self) -> Redirection | None:
-        match = re.compile(r"(\d?)(>>|>&|>|<)").match(self._line, self._at)
+        match = _REDIRECTION.match(self._line, self._at)
         if match is None:
             return None
         self._at = match.end()
@@ -123,7 +124,7 @@ class _Parser:
         target = self._word()
         if not target:
             raise SyntaxProblem(f"syntax error: unexpected {_shown(self._peek())}")
-        descriptor = int(match[1]) if match[1] else _REDIRECTIONS[match[2]]
+        descriptor = int(match[1]) if match[1] else _DEFAULT_DESCRIPTOR[match[2]]
         return Redirection(descriptor, match[2], target)
 
     def _word(self) -> Word:

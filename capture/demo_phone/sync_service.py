@@ -1,4 +1,4 @@
-"""The `sync:` service, by which adb pushes and pulls files (AOSP packages/modules/adb, SYNC.TXT and file_sync_protocol.h).
+"""The `sync:` service, by which adb pushes and pulls files (AOSP packages/modules/adb, file_sync_protocol.h).
 
 Every request is four letters and a length, little-endian, and as many bytes of path.
 """

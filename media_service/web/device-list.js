@@ -100,7 +100,7 @@ function item({ deviceId, model, state, viewers }, isCurrent) {
   if (isCurrent) link.setAttribute("aria-current", "page");
   const watching = viewers > 0 ? `${viewers} watching` : "";
   link.append(part("i", ""), part("b", model || deviceId), part("span", state === "online" ? watching : state));
-  if (model) link.append(part("span", deviceId, "id"));
+  if (model && model !== deviceId) link.append(part("span", deviceId, "id"));
   const listed = document.createElement("li");
   listed.append(link);
   return listed;

@@ -110,6 +110,7 @@ textarea { position: absolute; left: 0; bottom: 0; width: 100%; height: 1.5em; p
   color: #f2f2f0;
   text-align: center;
   text-wrap: balance;
+  background: radial-gradient(closest-side, rgb(0 0 0 / 0.62), rgb(0 0 0 / 0.4) 60%, transparent) center / max(100%, 420px) 360px no-repeat;
   animation: appear 0.3s ease-out 0.15s both;
 }
 [data-state="live"] .notice { display: none; }
@@ -180,6 +181,11 @@ button:focus-visible { outline: 2px solid var(--_accent); outline-offset: 2px; }
 .statistics dt { white-space: nowrap; }
 .statistics dd { text-align: right; overflow-wrap: anywhere; }
 .statistics [title] { cursor: help; }
+
+/* The numbers beside the phone, where there is room. */
+@container (min-width: 700px) and (min-aspect-ratio: 9/10) {
+  :host([statistics]) .frame { --_across: calc(100cqw - 3 * var(--_pad) - var(--_gap) - var(--_tools) - 272px); padding-right: calc(2 * var(--_pad) + 272px); }
+}
 
 /* The buttons below the phone: a page taller than wide. */
 @container (max-aspect-ratio: 9/10) {

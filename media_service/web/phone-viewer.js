@@ -204,17 +204,18 @@ export class PhoneViewerElement extends HTMLElement {
     this.#find(".notice strong").textContent = state === "connecting" || state === "reconnecting" ? `${STATE_WORDS[state]}…` : STATE_WORDS[state];
     this.#find(".notice .reason").textContent = reason;
     if (state !== "live") for (const cell of this.#root.querySelectorAll("[data-number]")) cell.textContent = "";
+    if (!this.#viewer?.stats) this.#panel.show(null);
     clearInterval(this.#countdown);
     this.#showNextTry();
-    if (this.#viewer?.retryAt) this.#countdown = setInterval(() => this.#showNextTry(), 500);
+    if (Number.isFinite(this.#viewer?.retryAt)) this.#countdown = setInterval(() => this.#showNextTry(), 500);
   }
 
   #showNextTry() {
-    const retryAt = this.#viewer?.retryAt ?? null;
-    const seconds = retryAt === null ? 0 : Math.ceil((retryAt - performance.now()) / 1000);
+    const seconds = Math.ceil(((this.#viewer?.retryAt ?? 0) - performance.now()) / 1000);
     // A try that is due at once needs no announcement.
-    this.#find(".notice .next").textContent = seconds > 1 ? `Next try in ${seconds} s` : "";
-    this.#find("[data-action=retry]").hidden = !(seconds > 1 || (this.#viewer?.state === "unavailable" && retryAt === null));
+    const isWaiting = seconds > 1;
+    this.#find(".notice .next").textContent = isWaiting && seconds < Infinity ? `Next try in ${seconds} s` : "";
+    this.#find("[data-action=retry]").hidden = !isWaiting;
   }
 
   #showNumbers() {

@@ -3,7 +3,7 @@
 
 /** @typedef {import("./statistics.js").Statistics} Statistics */
 /** @typedef {{stats: Statistics, inputLatencyMs: number | null, capture: string}} Shown */
-/** @typedef {{name: string, hint?: string, value: (shown: Shown) => string}} Row */
+/** @typedef {{name: string, hint?: string, value: (shown: Shown) => string}} Row A row without a value is hidden. */
 
 const UNKNOWN = "–";
 
@@ -45,7 +45,7 @@ const GROUPS = [
       { name: "Frame rate", hint: "Pictures decoded per second; a still screen sends few", value: ({ stats }) => frameRate(stats.framesPerSecond) },
       { name: "Size", value: ({ stats }) => (stats.width ? `${stats.width} × ${stats.height}` : UNKNOWN) },
       { name: "Codec", hint: "As negotiated; the stream may use less", value: ({ stats }) => stats.codec || UNKNOWN },
-      { name: "Capture", hint: "How the phone's screen is captured", value: ({ capture }) => capture || UNKNOWN },
+      { name: "Capture", hint: "How the phone's screen is captured", value: ({ capture }) => capture },
     ],
   },
   {
@@ -78,8 +78,8 @@ const GROUPS = [
 ];
 
 export class StatisticsPanel {
-  /** @type {{row: Row, cell: HTMLElement}[]} */
-  #cells = [];
+  /** @type {{row: Row, term: HTMLElement, cell: HTMLElement}[]} */
+  #rows = [];
 
   /** @param {HTMLElement} element filled with the table */
   constructor(element) {
@@ -94,14 +94,18 @@ export class StatisticsPanel {
         if (row.hint) term.title = cell.title = row.hint;
         cell.textContent = UNKNOWN;
         list.append(term, cell);
-        this.#cells.push({ row, cell });
+        this.#rows.push({ row, term, cell });
       }
       element.append(heading, list);
     }
   }
 
-  /** @param {Shown} shown */
+  /** @param {Shown | null} shown null while there is no session */
   show(shown) {
-    for (const { row, cell } of this.#cells) cell.textContent = row.value(shown);
+    for (const { row, term, cell } of this.#rows) {
+      const value = shown === null ? UNKNOWN : row.value(shown);
+      cell.textContent = value;
+      term.hidden = cell.hidden = value === "";
+    }
   }
 }

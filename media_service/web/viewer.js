@@ -59,7 +59,7 @@ export class PhoneViewer extends EventTarget {
   #sample = null;
   #listening = new AbortController();
 
-  /** When the next try begins (`performance.now()`); null while none is waited for. */
+  /** When the next try begins (`performance.now()`): null while none is waited for, Infinity when only `retry` begins one. */
   retryAt = /** @type {number | null} */ (null);
   /** Of the present session, as `performance.now()`; null until then. */
   firstPictureAt = /** @type {number | null} */ (null);
@@ -120,6 +120,16 @@ export class PhoneViewer extends EventTarget {
   /** Milliseconds from the last input to the service's word that the phone has it; null before the first. */
   get inputLatencyMs() {
     return this.#session?.control.latencyMs ?? null;
+  }
+
+  /** The session's address at the service, which a DELETE ends; null while there is none. */
+  get sessionAddress() {
+    return this.#session?.address ?? null;
+  }
+
+  /** @returns {Promise<RTCStatsReport | null>} webrtc-stats of the session; null while there is none */
+  async getStats() {
+    return (await this.#session?.getStats()) ?? null;
   }
 
   /**
@@ -280,7 +290,7 @@ export class PhoneViewer extends EventTarget {
   /** @param {Refusal} refusal */
   #refused(refusal) {
     if (!refusal.isTemporary) {
-      this.#enter("unavailable", refusal.message);
+      this.#enter("unavailable", refusal.message, Infinity);
       return this.#endSession();
     }
     const patience = this.#failures === 0 ? 0 : REFUSED_RETRY_MS;

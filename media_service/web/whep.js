@@ -6,6 +6,7 @@ import { Refusal } from "./refusal.js";
 
 const ANSWER_TIMEOUT_MS = 15000;
 const CONNECT_TIMEOUT_MS = 10000;
+const DELETE_TIMEOUT_MS = 2000;
 /** ICE may lose a path for a moment and find it again; what lasts longer is a lost connection. */
 const DISCONNECTED_GRACE_MS = 2000;
 /** The service learns our address from our own checks, so most sessions are connected before a trickle would help. */
@@ -32,6 +33,7 @@ export class WhepSession extends EventTarget {
   /** @type {RTCIceCandidate[]} */
   #candidates = [];
   #isGathered = false;
+  #isEndTold = false;
   #isTrickling = false;
 
   /** `performance.now()` when the offer went out; null before. */
@@ -67,6 +69,11 @@ export class WhepSession extends EventTarget {
   }
 
   /** Where the service has the session; null before it answered. */
+  get address() {
+    return this.#location?.href ?? null;
+  }
+
+  /** Where the service keeps the session; null before its answer. */
   get address() {
     return this.#location?.href ?? null;
   }
@@ -111,8 +118,8 @@ export class WhepSession extends EventTarget {
     if (this.#isClosed) return;
     this.#isClosed = true;
     clearTimeout(this.#watchdog);
-    this.#connection.close();
-    this.#delete();
+    // The service forgets a session whose connection closes, so this comes first.
+    this.#delete().finally(() => this.#connection.close());
   }
 
   /**
@@ -127,12 +134,13 @@ export class WhepSession extends EventTarget {
     this.close();
   }
 
-  #delete() {
+  async #delete() {
     if (this.#location === null) return;
     const location = this.#location;
     this.#location = null;
+    const signal = AbortSignal.timeout(DELETE_TIMEOUT_MS);
     // keepalive lets the request outlive the page. Unreachable is fine: the service ends silent sessions itself.
-    fetch(location, { method: "DELETE", keepalive: true }).catch(() => {});
+    await fetch(location, { method: "DELETE", keepalive: true, signal }).catch(() => {});
   }
 
   /** Chromium says "connected" for seconds after the service closed, so the DTLS transport is watched as well. */
@@ -173,9 +181,11 @@ export class WhepSession extends EventTarget {
   /** Sends what was gathered since the last time, if it can still matter. One request at a time. */
   async #trickle() {
     if (this.#isClosed || this.#isTrickling || this.#location === null) return;
-    if (this.#connection.connectionState === "connected" || this.#candidates.length === 0) return;
+    const hasNews = this.#candidates.length > 0 || (this.#isGathered && !this.#isEndTold);
+    if (this.#connection.connectionState === "connected" || !hasNews) return;
     const body = trickleFragment(this.#connection.localDescription?.sdp ?? "", this.#candidates, this.#isGathered);
     this.#candidates = [];
+    this.#isEndTold = this.#isGathered;
     this.#isTrickling = true;
     /** @type {Record<string, string>} */
     const headers = { "Content-Type": "application/trickle-ice-sdpfrag" };

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import aioice.ice
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page
+from playwright.async_api import Browser, Page
 
 from tests.browser.stand_in import StandIn
 
@@ -20,11 +20,15 @@ async def stand_in(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[StandIn]:
         yield stand_in
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def module_page(page: Page, stand_in: StandIn) -> Page:
-    """A page on which the viewer's modules can be imported, and nothing runs."""
-    await page.goto(f"{stand_in.address}icon.svg")
-    return page
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def module_page(browser: Browser) -> AsyncIterator[Page]:
+    """A page on which the viewer's modules can be imported, and nothing runs; pure modules leave nothing behind."""
+    stand_in = StandIn()
+    async with stand_in.serve():
+        page = await browser.new_page()
+        await page.goto(f"{stand_in.address}page.css")
+        yield page
+        await page.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

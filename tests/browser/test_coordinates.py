@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import pytest
 from playwright.async_api import Page
 
@@ -56,7 +58,7 @@ async def test_nothing_is_pointed_at_before_there_is_a_picture(
 
 async def pixels(
     page: Page,
-    points: list[tuple[float, float]],
+    points: Sequence[tuple[float, float]],
     box: tuple[float, float, float, float],
     picture: tuple[int, int],
 ) -> object:

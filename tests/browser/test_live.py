@@ -9,6 +9,7 @@ import pytest_asyncio
 from playwright.async_api import Page
 
 from capture.adb.client import AdbClient
+from capture.adb.command_line import command_line
 from tests.fixtures.adb import RunningAdb
 from tests.fixtures.service import RunningService, running_service
 
@@ -33,7 +34,8 @@ window.until = async (condition, timeout = 15000) => {
   for (;;) {
     const value = await condition();
     if (value) return value;
-    if (performance.now() > end) throw new Error(`never came true: ${condition}; ${window.viewer().state} ${window.viewer().reason}`);
+    const { state, reason } = window.viewer();
+    if (performance.now() > end) throw new Error(`never came true: ${condition}; ${state} ${reason}`);
     await new Promise((resume) => setTimeout(resume, 10));
   }
 };
@@ -57,7 +59,7 @@ async def demo_serial(service: RunningService) -> str:
 
 async def recorders(client: AdbClient, serial: str) -> list[str]:
     """The recorders that run on the phone."""
-    listing = await client.shell(serial, "ps -A -o NAME")
+    listing = await client.shell(serial, command_line(["ps", "-A", "-o", "NAME"]))
     return [line for line in listing.stdout.splitlines() if "screenrecord" in line]
 
 
@@ -75,7 +77,10 @@ async def live(page: Page, demo_service: RunningService) -> AsyncIterator[Page]:
 
 async def test_the_demo_phone_moves(live: Page) -> None:
     first = await live.evaluate("until(() => strip())")
-    later = await live.evaluate("(number) => until(() => { const now = strip(); return now?.frameNumber > number + 60 && now })", first["frameNumber"])
+    later = await live.evaluate(
+        "(number) => until(() => { const now = strip(); return now?.frameNumber > number && now })",
+        first["frameNumber"] + 60,
+    )
     assert later["drawnAt"] != first["drawnAt"]
     statistics = await live.evaluate("inbound()")
     assert (statistics["frameWidth"], statistics["frameHeight"]) == (720, 1280)
@@ -93,11 +98,11 @@ async def test_a_tap_comes_back_as_a_dot(live: Page) -> None:
 async def test_keys_and_text_reach_the_phone(live: Page, demo_service: RunningService, client: AdbClient) -> None:
     serial = await demo_serial(demo_service)
     await live.evaluate("viewer().press(24)")
-    await live.evaluate("viewer().type(\"it's $HOME & 100%\")")
+    await live.evaluate('viewer().type("it\'s $HOME & 100%")')
     await live.evaluate("until(() => viewer().inputLatencyMs !== null)")
     log = ""
     while "100" not in log:
-        log = (await client.shell(serial, "dumpsys input")).stdout
+        log = (await client.shell(serial, command_line(["dumpsys", "input"]))).stdout
     assert "KEYCODE_VOLUME_UP" in log or "24" in log
     assert "it's $HOME & 100%" in log
 
@@ -143,7 +148,9 @@ async def test_the_android_recording_plays_for_one_who_joins_late(
         await page.evaluate("until(async () => (await inbound()).framesDecoded > 20)")
         late = await page.context.new_page()
         await watch(late, service.address, "recording")
-        statistics = await late.evaluate("until(async () => { const now = await inbound(); return now.framesDecoded > 20 && now })")
+        statistics = await late.evaluate(
+            "until(async () => { const now = await inbound(); return now.framesDecoded > 20 && now })"
+        )
         assert (statistics["frameWidth"], statistics["frameHeight"]) == (1080, 2400)
         assert statistics["pliCount"] == 0
 
@@ -157,4 +164,3 @@ async def metric(service: RunningService, name: str) -> float:
 async def no_sessions(service: RunningService) -> None:
     while await metric(service, "media_service_active_sessions"):
         pass
-

@@ -1,13 +1,15 @@
 """The clocks of sources, without waiting for any."""
 
 import asyncio
+import math
+import time
 from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capture.pace import Metronome, Playhead, wait_until
+from capture.pace import Alarm, Metronome, Playhead
 
 
 def ticks(metronome: Metronome, moments: Sequence[float]) -> list[float]:
@@ -70,18 +72,35 @@ class TestPlayhead:
             last = captured_at
 
 
-class TestWaitUntil:
+class TestAlarm:
     async def test_a_moment_that_has_passed(self) -> None:
-        assert await wait_until(0.0, asyncio.Event())
+        assert await Alarm().sleep_until(0.0)
+
+    async def test_at_once_before_any_beginning(self) -> None:
+        assert await Alarm().sleep_until(-math.inf)
+
+    async def test_never_early(self) -> None:
+        deadline = time.monotonic() + 0.012
+        assert await Alarm().sleep_until(deadline)
+        assert time.monotonic() >= deadline
 
     async def test_the_end_comes_first(self) -> None:
-        ended = asyncio.Event()
+        alarm = Alarm()
         async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
-            waiting = tasks.create_task(wait_until(1e9, ended))
-            ended.set()
-        assert waiting.result() is False
+            sleeping = tasks.create_task(alarm.sleep_until(1e9))
+            await asyncio.sleep(0)
+            alarm.end()
+        assert sleeping.result() is False
 
     async def test_after_the_end(self) -> None:
-        ended = asyncio.Event()
-        ended.set()
-        assert not await wait_until(0.0, ended)
+        alarm = Alarm()
+        alarm.end()
+        assert not await alarm.sleep_until(1e9)
+
+    async def test_a_sleeper_who_was_cancelled_leaves_no_timer_that_matters(self) -> None:
+        alarm = Alarm()
+        sleeping = asyncio.get_running_loop().create_task(alarm.sleep_until(1e9))
+        await asyncio.sleep(0)
+        sleeping.cancel()
+        await asyncio.gather(sleeping, return_exceptions=True)
+        assert await alarm.sleep_until(0.0)

@@ -3,8 +3,11 @@
 import json
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,6 +19,15 @@ from media_service.settings import Settings
 from tests.fixtures.adb import RunningAdb, free_port
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a command left."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
 class CommandLine:
     """Runs `media-service` in a folder and an environment of its own."""
 
@@ -25,17 +37,24 @@ class CommandLine:
             name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields
         }
 
-    def __call__(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+    def start(self, *arguments: str, **settings: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
             [str(Path(sys.executable).with_name("media-service")), *arguments],
             cwd=self.folder,
             env=self.environment | settings,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=60,
-            check=False,
         )
+
+    def __call__(self, *arguments: str, **settings: str) -> Ended:
+        process = self.start(*arguments, **settings)
+        try:
+            stdout, stderr = process.communicate(timeout=60)
+        finally:
+            process.kill()
+        return Ended(process.returncode, stdout, stderr)
 
 
 @pytest.fixture
@@ -132,3 +151,51 @@ def test_devices_lists_configured_phones_that_are_not_connected(
     assert json.loads(as_json.stdout) == [{"serial": "192.0.2.5:5555", "state": "not connected", "model": ""}]
     none = media_service("devices", ANDROID_ADB_SERVER_PORT=port)
     assert (none.returncode, none.stdout, none.stderr) == (0, "", "no phones\n")
+
+
+@pytest.mark.adb
+@pytest.mark.parametrize(("stop", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_run_prints_its_address_and_ends_quietly(
+    media_service: CommandLine, adb_server: RunningAdb, stop: signal.Signals, exit_code: int
+) -> None:
+    settings = {"PORT": "0", "ANDROID_ADB_SERVER_PORT": str(adb_server.port)}
+    process = media_service.start("run", "--source", "picture=test:", **settings)
+    try:
+        assert process.stdout is not None
+        address = process.stdout.readline()
+        assert re.fullmatch(r"Open http://127\.0\.0\.1:\d+/\n", address), process.communicate()
+        process.send_signal(stop)
+        stdout, stderr = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert (process.returncode, stdout) == (exit_code, "")
+    assert {json.loads(line)["level"] for line in stderr.splitlines()} == {"info"}
+
+
+@pytest.mark.adb
+def test_run_says_in_one_line_that_its_port_is_taken(media_service: CommandLine, adb_server: RunningAdb) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = media_service("run", PORT=port, ANDROID_ADB_SERVER_PORT=str(adb_server.port))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1].startswith(f"media-service: cannot listen on 127.0.0.1:{port}: ")
+
+
+@pytest.mark.adb
+def test_run_says_in_one_line_that_no_media_port_is_free(media_service: CommandLine, adb_server: RunningAdb) -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as taken:
+        taken.bind(("", 0))
+        port = str(taken.getsockname()[1])
+        settings = {"PORT": "0", "ICE_PORT_MIN": port, "ICE_PORT_MAX": port}
+        done = media_service("run", **settings, ANDROID_ADB_SERVER_PORT=str(adb_server.port))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert port in done.stderr.splitlines()[-1]
+    assert done.stderr.splitlines()[-1].startswith("media-service: ")
+
+
+def test_run_says_in_one_line_that_adb_cannot_be_used(media_service: CommandLine) -> None:
+    settings = {"PORT": "0", "ADB_PATH": "false", "ADB_DEVICES": "192.0.2.5"}
+    done = media_service("run", **settings, ANDROID_ADB_SERVER_PORT=str(free_port()))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.match(r"media-service: adb at \S*false \(from ADB_PATH\) ended with 1 ", done.stderr.splitlines()[-1])

@@ -1,5 +1,7 @@
 """Two ends joined in memory: our DTLS transport, and a browser's half on OpenSSL that shares no code with it."""
 
+from functools import cache
+
 from aiortc import RTCRtpParameters
 from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters
 from aiortc.rtp import AnyRtcpPacket, HeaderExtensionsMap, RtcpPacket, RtpPacket, is_rtcp
@@ -8,12 +10,12 @@ from pylibsrtp import Session
 from benchmarks.dtls import DtlsEndpoint, Identity, SrtpSessions
 from media_service.rtc import rtcp
 from media_service.rtc.dtls import Certificate, DtlsTransport
+from media_service.rtc.path import Path
 from media_service.rtc.srtp import PacketBuffer
 from media_service.rtc.stun import TransportAddress
 from media_service.rtc.template import Run
 from media_service.rtc.viewer import Viewer
 from signaling.jsep import VideoTrack
-from tests.rtc.samples import TRACK
 
 CERTIFICATE = Certificate.generateCertificate()
 
@@ -38,7 +40,15 @@ class RecordingPath:
 
     def send_run(self, run: Run) -> bool:
         view, size = run.view, run.segment_size
-        return all([self.send(bytes(view[offset : offset + size])) for offset in range(0, len(view), size)])
+        for offset in range(0, len(view), size):
+            self.send(bytes(view[offset : offset + size]))
+        return not self.is_full
+
+    def taken(self, *, rtcp_wanted: bool) -> list[bytes]:
+        """The datagrams of that kind, which are then forgotten."""
+        taken = [datagram for datagram in self.datagrams if is_rtcp(datagram) is rtcp_wanted]
+        self.datagrams = [datagram for datagram in self.datagrams if is_rtcp(datagram) is not rtcp_wanted]
+        return taken
 
 
 class Lagging:
@@ -72,21 +82,21 @@ class JoinedEnds:
             )
         )
 
-    def viewer(self, track: VideoTrack = TRACK, buffer: PacketBuffer | None = None) -> Viewer:
-        """A viewer on this transport; tracks of other SSRCs may share it."""
-        return Viewer(track, self.dtls, self.path, buffer or PacketBuffer(), self.lagging)
+    def viewer(self, track: VideoTrack, buffer: PacketBuffer, path: Path | None = None) -> Viewer:
+        """A viewer on this transport, which tracks of other SSRCs may share, and on `self.path` or another."""
+        return Viewer(track, self.dtls, path or self.path, buffer, self.lagging)
 
-    def received(self) -> list[RtpPacket]:
-        """The RTP packets sent since the last call, decrypted."""
+    def received(self, path: RecordingPath | None = None) -> list[RtpPacket]:
+        """The RTP packets sent on `self.path` or another since the last call, decrypted."""
         return [
             RtpPacket.parse(self.srtp.inbound.unprotect(datagram), self._extensions)
-            for datagram in self._taken(rtcp_wanted=False)
+            for datagram in (path or self.path).taken(rtcp_wanted=False)
         ]
 
     def received_rtcp(self) -> list[AnyRtcpPacket]:
         """The RTCP packets sent since the last call, decrypted."""
         packets: list[AnyRtcpPacket] = []
-        for datagram in self._taken(rtcp_wanted=True):
+        for datagram in self.path.taken(rtcp_wanted=True):
             packets += RtcpPacket.parse(self.srtp.inbound.unprotect_rtcp(datagram))
         return packets
 
@@ -100,17 +110,19 @@ class JoinedEnds:
         """Encrypts what the browser sends."""
         return self.srtp.outbound
 
-    def _taken(self, *, rtcp_wanted: bool) -> list[bytes]:
-        taken = [datagram for datagram in self.path.datagrams if is_rtcp(datagram) is rtcp_wanted]
-        self.path.datagrams = [datagram for datagram in self.path.datagrams if is_rtcp(datagram) is not rtcp_wanted]
-        return taken
+
+@cache
+def identity(profiles: bytes) -> Identity:
+    """The browser's certificate, with these SRTP profiles in the order of its preference."""
+    made = Identity()
+    made.context.set_tlsext_use_srtp(profiles)
+    return made
 
 
 async def joined_ends(*, is_server: bool = True, profiles: bytes = CHROMIUM_PROFILES) -> JoinedEnds:
     """Our DTLS server (or client) after the handshake; the browser offers these SRTP profiles."""
-    identity = Identity()
-    identity.context.set_tlsext_use_srtp(profiles)
-    endpoint = DtlsEndpoint(identity, CERTIFICATE.fingerprint(), is_client=is_server)
+    browser = identity(profiles)
+    endpoint = DtlsEndpoint(browser, CERTIFICATE.fingerprint(), is_client=is_server)
 
     def send(datagram: bytes) -> None:
         _, answers = endpoint.receive(datagram)
@@ -120,5 +132,5 @@ async def joined_ends(*, is_server: bool = True, profiles: bytes = CHROMIUM_PROF
     dtls = DtlsTransport(CERTIFICATE, is_server=is_server, send=send, closed=lambda: None)
     for datagram in endpoint.start():
         dtls.deliver(datagram)
-    await dtls.handshake((("sha-256", identity.fingerprint),))
+    await dtls.handshake((("sha-256", browser.fingerprint),))
     return JoinedEnds(dtls, endpoint)

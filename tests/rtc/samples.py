@@ -45,7 +45,9 @@ def predicted(size: int = 800, captured_at: float = 0.0) -> AccessUnit:
     return AccessUnit((nal_unit(1, size),), captured_at, is_keyframe=False)
 
 
-def group(count: int, *, first: int = 1, begin: float = 100.0, interval: float = 1 / 30, size: int = 800) -> list[Picture]:
+def group(
+    count: int, *, first: int = 1, begin: float = 100.0, interval: float = 1 / 30, size: int = 800
+) -> list[Picture]:
     """A keyframe and the `count - 1` pictures after it, numbered from `first`, ready when captured."""
     pictures = []
     for index in range(count):

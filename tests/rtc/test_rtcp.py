@@ -37,7 +37,9 @@ descriptions = st.builds(
     oracle.RtcpSdesPacket,
     chunks=st.lists(
         st.builds(
-            oracle.RtcpSourceInfo, ssrc=uint32, items=st.lists(st.tuples(st.just(1), st.binary(max_size=20)), max_size=2)
+            oracle.RtcpSourceInfo,
+            ssrc=uint32,
+            items=st.lists(st.tuples(st.just(1), st.binary(max_size=20)), max_size=2),
         ),
         max_size=2,
     ),
@@ -157,9 +159,7 @@ def test_garbage_behind_right_headers_never_raises(parts: list[tuple[int, int, b
 
 
 @given(uint32, st.integers(0, 2**64 - 1), st.integers(0, 2**40), st.integers(0, 2**40), st.binary(max_size=40))
-def test_our_sender_report_is_read_by_aiortc(
-    ssrc: int, ntp: int, timestamp: int, octets: int, cname: bytes
-) -> None:
+def test_our_sender_report_is_read_by_aiortc(ssrc: int, ntp: int, timestamp: int, octets: int, cname: bytes) -> None:
     report, description = oracle.RtcpPacket.parse(rtcp.sender_report(ssrc, ntp, timestamp, 12, octets, cname))
     assert isinstance(report, oracle.RtcpSrPacket)
     assert (report.ssrc, report.reports) == (ssrc, [])

@@ -1,4 +1,9 @@
-"""SRTP in place against pylibsrtp's public `Session`; fails when an upgrade moves the private names that `srtp` uses."""
+"""SRTP in place against pylibsrtp's public `Session`.
+
+Fails when an upgrade of pylibsrtp moves the private names that `media_service.rtc.srtp` uses.
+"""
+
+from itertools import pairwise
 
 import pytest
 from aiortc.rtp import RtpPacket
@@ -63,7 +68,7 @@ def test_the_pointers_lie_a_stride_apart_and_stay_inside() -> None:
     for stride in (1300, 1400):
         pointers = buffer.pointers(stride)
         assert len(pointers) == PACKETS_PER_BATCH
-        assert {after - before for before, after in zip(pointers, pointers[1:], strict=False)} == {stride}
+        assert {after - before for before, after in pairwise(pointers)} == {stride}
         pointers[-1][0] = b"\x7f"
         assert buffer.data[(PACKETS_PER_BATCH - 1) * stride] == 0x7F
         assert PACKETS_PER_BATCH * stride <= len(buffer.data)

@@ -17,7 +17,9 @@ from tests.rtc.test_srtp import PROFILES, session
 SEND_TIME = b"\xaa\xbb\xcc"
 SOL_UDP, UDP_SEGMENT = 17, 103  # linux/udp.h
 
-payload_sizes = st.lists(st.integers(1, 60) | st.just(MAX_PAYLOAD) | st.integers(1, MAX_PAYLOAD), min_size=1, max_size=12)
+payload_sizes = st.lists(
+    st.integers(1, 60) | st.just(MAX_PAYLOAD) | st.integers(1, MAX_PAYLOAD), min_size=1, max_size=12
+)
 
 
 def laid_out(buffer: PacketBuffer, template: Template, first_sequence: int, timestamp: int, ssrc: int) -> None:
@@ -84,7 +86,9 @@ def test_only_the_last_packet_of_the_picture_has_the_marker() -> None:
     markers = []
     for template in templates(payloads, packet_shape(video_track(), 16), buffer, SEND_TIME):
         laid_out(buffer, template, 0, 0, 1)
-        markers += [RtpPacket.parse(bytes(buffer.data[at - 2 : at - 2 + size])).marker for _, at, size in template.packets]
+        markers += [
+            RtpPacket.parse(bytes(buffer.data[at - 2 : at - 2 + size])).marker for _, at, size in template.packets
+        ]
     assert markers == [0] * (len(payloads) - 1) + [1]
 
 

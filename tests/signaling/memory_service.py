@@ -38,6 +38,7 @@ class MemorySession:
     events: list[InputEvent] = field(default_factory=list)
     keyframe_requests: int = 0
     closed_because: str | None = None
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
     input_gate: asyncio.Event = field(default_factory=asyncio.Event)
     listeners: list[Listener] = field(default_factory=list)
 
@@ -93,6 +94,7 @@ class MemorySession:
 
     async def aclose(self, reason: str) -> None:
         self.closed_because = reason
+        self.closed.set()
 
 
 class MemoryService:

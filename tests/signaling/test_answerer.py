@@ -224,7 +224,9 @@ FINGERPRINT = next(line for line in VIDEO_DATA.split("\r\n") if line.startswith(
     [
         ("v=0", "v=1", "begins with v=0"),
         ("m=video 9", "m=video nine", "line 8: the port must be a number from 0 to 65535, not 'nine'"),
-        ("m=video 9", "m=video", "not '"),
+        ("m=video 9", "m=video", "line 8: the protocol must read like UDP/TLS/RTP/SAVPF, not '96'"),
+        ("UDP/TLS/RTP/SAVPF", "97", "line 8: the protocol must read like UDP/TLS/RTP/SAVPF, not '97'"),
+        ("UDP/TLS/RTP/SAVPF", "RTP/AVPF", "m=video must be UDP/TLS/RTP/SAVPF, not 'RTP/AVPF'"),
         ("s=-", "nonsense", "line 3 is not of the form <letter>=<value>: 'nonsense'"),
         ("a=ice-ufrag:", "a=x-ufrag:", "a=ice-ufrag is missing"),
         ("a=ice-pwd:", "a=ice-pwd:x\r\na=old:", "a=ice-pwd must have 22 to 256 characters, this one has 1"),

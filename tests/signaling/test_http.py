@@ -1,9 +1,9 @@
 """The application: lists, problems, and who may ask."""
 
-import logging
 from collections.abc import AsyncIterator
 
 import pytest
+from structlog.testing import capture_logs
 
 from capture.errors import (
     AdbError,
@@ -73,12 +73,15 @@ async def test_what_there_is_not_is_a_problem_too(client: Client) -> None:
     assert response.headers["Allow"] == "GET,HEAD"
 
 
-async def test_a_bug_is_logged_once_and_not_told(client: Client, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.ERROR):
+async def test_a_bug_is_logged_once_and_not_told(client: Client) -> None:
+    with capture_logs() as logs:
         response = await client.post("/api/media/whep/crash", data=OFFER, headers=SDP)
     problem = await response.json()
     assert (response.status, problem["code"]) == (500, "internal_error")
     assert "on purpose" not in problem["detail"]
+    assert [(entry["event"], entry["method"], entry["route"]) for entry in logs] == [
+        ("a request crashed", "POST", "/api/media/whep/{device_id}")
+    ]
 
 
 @pytest.mark.parametrize(

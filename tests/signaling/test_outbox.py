@@ -47,9 +47,9 @@ async def test_replies_are_never_dropped() -> None:
     outbox.reply("2")
     outbox.push("stats", "push")
     assert outbox.dropped == {"stats": 1}
-    assert not outbox.is_overrun
+    assert (outbox.is_overrun, len(outbox)) == (False, 2)
     outbox.reply("3")
-    assert outbox.is_overrun
+    assert (outbox.is_overrun, len(outbox)) == (True, 2)
     assert await drain(outbox) == ["1", "2"]
 
 

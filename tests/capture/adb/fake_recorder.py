@@ -53,7 +53,7 @@ class FakePhone:
         self._started = asyncio.Condition()
         adb.on("host-serial:", okay(features))
         adb.on("shell,v2,raw:getprop", b"OKAY" + packet(STDOUT, sdk.encode() + b"\n") + packet(EXIT, b"\0"))
-        adb.on("shell:(getprop", b"OKAY" + sdk.encode() + b"\r\n:0\r\n")
+        adb.on("shell:getprop", b"OKAY" + sdk.encode() + b"\r\n:0\r\n")
         adb.on("shell,v2,raw:exec screenrecord", self._record)
         adb.on("exec:screenrecord", self._record)
 

