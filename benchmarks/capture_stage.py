@@ -4,7 +4,10 @@ python -m benchmarks.capture_stage ADB_PORT SERIAL...     prints a line with the
 """
 
 import asyncio
+import logging
 import sys
+
+import structlog
 
 from capture.adb.client import AdbClient
 from capture.screenrecord import open_screenrecord
@@ -37,4 +40,5 @@ async def _run(port: int, serials: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     asyncio.run(_run(int(sys.argv[1]), sys.argv[2:]))

@@ -83,7 +83,8 @@ def _capture_only(captured: Phones, cores: Cores, seconds: float) -> tuple[float
 
 
 def _last(printed: str) -> int:
-    return int(printed.split()[-1])
+    """The newest line that is a number; others are warnings."""
+    return int(next(line for line in reversed(printed.splitlines()) if line.isdecimal()))
 
 
 def print_captured(result: CapturedPhones) -> None:

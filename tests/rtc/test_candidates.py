@@ -30,7 +30,10 @@ def test_each_address_is_announced_for_udp_and_tcp() -> None:
 def test_an_address_mapped_one_to_one_is_a_host_address() -> None:
     candidates = read(*announced(("10.0.0.5",), 50_000, mapped=("203.0.113.9",)))
     mapped = [each for each in candidates if each.host == "203.0.113.9"]
-    assert [(each.transport, each.type, each.port) for each in mapped] == [("udp", "host", 50_000), ("tcp", "host", 50_000)]
+    assert [(each.transport, each.type, each.port) for each in mapped] == [
+        ("udp", "host", 50_000),
+        ("tcp", "host", 50_000),
+    ]
 
 
 def test_a_reflexive_address_says_its_base() -> None:

@@ -26,9 +26,7 @@ class Browser:
         self.first, self.second = RecordingPath(), RecordingPath()
         self.second.remote = ("2001:db8::7", 50_008)
 
-    def check(
-        self, path: RecordingPath, now: float, credentials: IceCredentials | None = None, **options: Any
-    ) -> bool:
+    def check(self, path: RecordingPath, now: float, credentials: IceCredentials | None = None, **options: Any) -> bool:
         """Have a check come by `path`; whether it was taken."""
         request = stun.parse(bytes(check(credentials or self.local, **options)))
         assert request is not None

@@ -6,7 +6,8 @@ import socket
 import struct
 import termios
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -45,14 +46,23 @@ class Owner:
             return await self.pictures.get()
 
 
-async def connected(quiet: float, *, is_raw: bool = False) -> tuple[Owner, Recorder, socket.socket, socket.socket]:
+@asynccontextmanager
+async def connected(
+    quiet: float, *, is_raw: bool = False
+) -> AsyncIterator[tuple[Owner, Recorder, socket.socket, socket.socket]]:
     """An owner, its recorder, and the recorder's and the phone's end of the connection."""
     owner = Owner()
     recorder = Recorder(owner, 1, quiet, is_raw=is_raw)
     ours, phone = socket.socketpair()
     ours.setblocking(False)
-    await asyncio.get_running_loop().create_connection(lambda: recorder, sock=ours)
-    return owner, recorder, ours, phone
+    with phone:
+        await asyncio.get_running_loop().create_connection(lambda: recorder, sock=ours)
+        try:
+            yield owner, recorder, ours, phone
+        finally:
+            recorder.close()
+            async with asyncio.timeout(TIMEOUT):
+                await owner.is_ended.wait()
 
 
 def unread(connection: socket.socket) -> int:
@@ -63,15 +73,15 @@ def unread(connection: socket.socket) -> int:
 @runs
 def test_pictures_errors_and_the_exit_code_are_told_apart(run: Run) -> None:
     async def scenario() -> None:
-        owner, recorder, _, phone = await connected(0.01)
-        phone.sendall(packet(STDERR, b"a warning\n") + packet(STDOUT, idr(1)[:30]) + packet(STDOUT, idr(1)[30:]))
-        assert (await owner.next_picture()).is_keyframe
-        phone.sendall(packet(STDOUT, slice_(2)) + packet(EXIT, b"\x05"))
-        assert not (await owner.next_picture()).is_keyframe
-        phone.close()
-        async with asyncio.timeout(TIMEOUT):
-            await owner.is_ended.wait()
-        assert (recorder.message, recorder.exit_code, owner.torn_pictures) == ("a warning", 5, 0)
+        async with connected(0.01) as (owner, recorder, _, phone):
+            phone.sendall(packet(STDERR, b"a warning\n") + packet(STDOUT, idr(1)[:30]) + packet(STDOUT, idr(1)[30:]))
+            assert (await owner.next_picture()).is_keyframe
+            phone.sendall(packet(STDOUT, slice_(2)) + packet(EXIT, b"\x05"))
+            assert not (await owner.next_picture()).is_keyframe
+            phone.close()
+            async with asyncio.timeout(TIMEOUT):
+                await owner.is_ended.wait()
+            assert (recorder.message, recorder.exit_code, owner.torn_pictures) == ("a warning", 5, 0)
 
     run(scenario())
 
@@ -79,30 +89,28 @@ def test_pictures_errors_and_the_exit_code_are_told_apart(run: Run) -> None:
 @runs
 def test_a_busy_event_loop_is_not_a_quiet_pipe(run: Run) -> None:
     async def scenario() -> None:
-        owner, recorder, ours, phone = await connected(0.02, is_raw=True)
+        loop = asyncio.get_running_loop()
         data = idr(1, size=3_001)
-        phone.sendall(data[:1_501])
-        async with asyncio.timeout(TIMEOUT):
-            while unread(ours):  # noqa: ASYNC110 - nothing tells of it
-                await asyncio.sleep(0)
 
         def be_busy() -> None:
             """Hold the loop in the midst of its reading: the rest of the picture and the quiet time come meanwhile."""
-            asyncio.get_running_loop().remove_reader(other)
+            loop.remove_reader(other)
             phone.sendall(data[1_501:])
             time.sleep(0.05)
 
         other, ready = socket.socketpair()
-        asyncio.get_running_loop().add_reader(other, be_busy)
-        ready.sendall(b"now")
-        assert len((await owner.next_picture()).nal_units[-1]) == 3_003
-        phone.sendall(slice_(2))
-        await owner.next_picture()
-        assert owner.torn_pictures == 0
-        recorder.close()
-        await owner.is_ended.wait()
-        for end in (phone, other, ready):
-            end.close()
+        async with connected(0.02, is_raw=True) as (owner, _, ours, phone):
+            with other, ready:
+                phone.sendall(data[:1_501])
+                async with asyncio.timeout(TIMEOUT):
+                    while unread(ours):  # noqa: ASYNC110 - nothing tells of it
+                        await asyncio.sleep(0)
+                loop.add_reader(other, be_busy)
+                ready.sendall(b"now")
+                assert len((await owner.next_picture()).nal_units[-1]) == 3_003
+            phone.sendall(slice_(2))
+            await owner.next_picture()
+            assert owner.torn_pictures == 0
 
     run(scenario())
 
@@ -110,14 +118,13 @@ def test_a_busy_event_loop_is_not_a_quiet_pipe(run: Run) -> None:
 @runs
 def test_closing_closes_the_connection_and_tells_why(run: Run) -> None:
     async def scenario() -> None:
-        owner, recorder, _, phone = await connected(0.01)
-        phone.sendall(packet(STDOUT, idr(1)[:40]))
-        recorder.close("enough")
-        recorder.close()
-        async with asyncio.timeout(TIMEOUT):
-            await owner.is_ended.wait()
-        assert recorder.message == "enough"
-        assert owner.pictures.empty()
-        phone.close()
+        async with connected(0.01) as (owner, recorder, _, phone):
+            phone.sendall(packet(STDOUT, idr(1)[:40]))
+            recorder.close("enough")
+            recorder.close()
+            async with asyncio.timeout(TIMEOUT):
+                await owner.is_ended.wait()
+            assert recorder.message == "enough"
+            assert owner.pictures.empty()
 
     run(scenario())
