@@ -26,6 +26,8 @@ LARGEST_KEY_CODE = 9999
 SCREEN_SIZE_AGE = 10.0
 """Seconds after which the screen's size is read again: `wm size` may change it."""
 
+# What `input` says about a command that this Android does not have yet, its exit code being 0.
+_UNKNOWN = re.compile(r"Unknown command: [a-z]{1,20}")
 _ENTER, _TAB = 66, 61  # KeyEvent.KEYCODE_ENTER, KEYCODE_TAB
 _MOTION = {TouchAction.DOWN: "DOWN", TouchAction.MOVE: "MOVE", TouchAction.UP: "UP"}
 
@@ -184,14 +186,16 @@ class ShellController:
             commands = [command for waiting in call for command in input_commands(waiting.event, screen)]
             if commands:
                 # Errors must not tell the command: it may type a password.
-                await self._client.shell(self._serial, command_line(*commands), check=True, label="input")
+                result = await self._client.shell(self._serial, command_line(*commands), check=True, label="input")
+                if unknown := _UNKNOWN.search(result.stdout + result.stderr):
+                    raise InputRejected(f"device {self._serial!r} cannot do that: {unknown[0]}")
             taken_at = time.monotonic()
             for waiting in call:
                 if not waiting.taken.done():
                     waiting.taken.set_result(taken_at)
             if taken_at - self._screen_read_at > SCREEN_SIZE_AGE:
                 await self._read_screen()  # Only now: no finger waits for it.
-        except AdbError as error:
+        except (AdbError, InputRejected) as error:
             self._screen = None
             for waiting in call:
                 waiting.fail(error)

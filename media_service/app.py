@@ -10,7 +10,6 @@ from pathlib import Path
 
 import structlog
 from aiohttp import web
-from capture.shell_controller import ShellController
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
@@ -23,6 +22,7 @@ from capture.errors import AdbError
 from capture.file_source import open_file
 from capture.input_events import VideoSize
 from capture.screenrecord import open_screenrecord
+from capture.shell_controller import ShellController
 from capture.source import Source, Sources
 from capture.test_source import open_test
 from media_service.devices import Device, Devices
@@ -32,7 +32,7 @@ from media_service.rtc.candidates import announced, host_addresses
 from media_service.rtc.dtls import Certificate
 from media_service.rtc.egress import Egress
 from media_service.rtc.media_port import MediaPort
-from media_service.session import Surroundings
+from media_service.session import CONNECT_TIMEOUT, Surroundings
 from media_service.sessions import Sessions
 from media_service.settings import Settings
 from media_service.streams import GRACE
@@ -71,8 +71,18 @@ async def run(
 
 
 @asynccontextmanager
-async def serve(settings: Settings, *, sources: Mapping[str, str], demo: bool) -> AsyncIterator[str]:
-    """The running service, for the duration of the block; gives the address of the viewer page."""
+async def serve(
+    settings: Settings,
+    *,
+    sources: Mapping[str, str],
+    demo: bool,
+    grace: float = GRACE,
+    connect_timeout: float = CONNECT_TIMEOUT,
+) -> AsyncIterator[str]:
+    """The running service, for the duration of the block; gives the address of the viewer page.
+
+    Capture goes on for `grace` seconds without a viewer, and a viewer has `connect_timeout` seconds to connect.
+    """
     async with AsyncExitStack() as stack:
         tasks = Tasks()
         registry = CollectorRegistry()
@@ -128,8 +138,10 @@ async def serve(settings: Settings, *, sources: Mapping[str, str], demo: bool) -
         def open_controller(device: Device) -> Controller | None:
             return ShellController(adb, device.serial) if device.serial is not None else None
 
-        surroundings = Surroundings(port, certificate, egress, tasks, candidates, histograms.join.observe)
-        sessions = Sessions(surroundings, devices, capture, _ice_servers(settings), open_controller, grace=GRACE)
+        surroundings = Surroundings(
+            port, certificate, egress, tasks, candidates, histograms.join.observe, connect_timeout
+        )
+        sessions = Sessions(surroundings, devices, capture, _ice_servers(settings), open_controller, grace=grace)
         stack.push_async_callback(sessions.aclose)
         tasks.start(sessions.look_after(), "sender reports")
         tasks.start(watch_loop_lag(histograms.loop_lag.observe), "loop lag")

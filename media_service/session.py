@@ -34,7 +34,7 @@ from signaling.service import Listener
 _log = structlog.get_logger(__name__)
 
 CONNECT_TIMEOUT = 30.0
-"""Seconds for ICE and DTLS together: a browser may still gather TURN candidates (RFC 8863 asks for patience)."""
+"""Seconds to connect: a browser may still gather TURN candidates (RFC 8863 asks for patience)."""
 
 _INPUT_PER_SECOND = 500
 _CONTROL_CHANNEL = "control"
@@ -52,6 +52,8 @@ class Surroundings:
     """What our SDP announces now."""
     observe_join: Callable[[float], None]
     """Gets the seconds from a session's creation to its first media."""
+    connect_timeout: float
+    """Seconds for ICE and DTLS together."""
 
 
 class Session:
@@ -239,7 +241,7 @@ class Session:
 
     async def _connect(self, negotiated: Negotiated | None) -> None:
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT):
+            async with asyncio.timeout(self._surroundings.connect_timeout):
                 if negotiated is None:
                     await asyncio.Event().wait()
                 else:
@@ -248,7 +250,7 @@ class Session:
             had_check = self.peer.ice.path is not None
             missing = "the DTLS handshake did not end" if had_check else "no connectivity check reached the media port"
             waited_for = missing if negotiated else "no answer came"
-            self.close(SessionEvent.BROKE, f"{waited_for} within {CONNECT_TIMEOUT:g} s")
+            self.close(SessionEvent.BROKE, f"{waited_for} within {self._surroundings.connect_timeout:g} s")
         except DtlsFailed as error:
             self.close(SessionEvent.BROKE, str(error))
 

@@ -198,6 +198,7 @@ export class PhoneViewerElement extends HTMLElement {
   #showState() {
     const state = this.#viewer?.state ?? "idle";
     const reason = this.#viewer?.reason ?? "";
+    if (state === "live" && this.#viewer?.caughtUpAt) this.#still.drop();
     if (state !== "live" && state !== "connecting") this.#still.keep();
     this.#find(".frame").dataset.state = state;
     this.#find(".state span").textContent = STATE_WORDS[state];

@@ -28,6 +28,8 @@ const STATISTICS_PERIOD_MS = 1000;
 const GOOD_CONNECTION_MS = 5000;
 /** Asking again for what was refused changes less quickly than a network does. */
 const REFUSED_RETRY_MS = 5000;
+/** Pictures that come this long after the service lost the phone were taken since. */
+const ON_THEIR_WAY_MS = 1000;
 /** After a replay a still screen sends nothing more; then this silence says that it is over. */
 const SILENCE_MS = 120;
 
@@ -112,11 +114,6 @@ export class PhoneViewer extends EventTarget {
     return this.#session?.offerSentAt ?? null;
   }
 
-  /** Where the service has the present session; null before it answered. */
-  get sessionAddress() {
-    return this.#session?.address ?? null;
-  }
-
   /** Milliseconds from the last input to the service's word that the phone has it; null before the first. */
   get inputLatencyMs() {
     return this.#session?.control.latencyMs ?? null;
@@ -171,11 +168,6 @@ export class PhoneViewer extends EventTarget {
   /** Tries now, also what was refused for good; does nothing while a try is under way or all is well. */
   retry() {
     if (this.#session === null && this.#state !== "idle") this.#attempt();
-  }
-
-  /** @returns {Promise<RTCStatsReport> | null} the browser's own numbers of the present session */
-  getStats() {
-    return this.#session?.getStats() ?? null;
   }
 
   /**
@@ -276,8 +268,21 @@ export class PhoneViewer extends EventTarget {
       this.#deviceProblem = state === "online" ? "" : reason || `The phone is ${state}.`;
       if (this.firstPictureAt === null) this.#enter(this.#beginning, this.#deviceProblem);
       else this.#enter(this.#deviceProblem ? "device-lost" : "live", this.#deviceProblem);
+      if (this.#deviceProblem) this.#awaitDevice();
     }
     this.dispatchEvent(new CustomEvent("message", { detail: message }));
+  }
+
+  /** Pictures prove better than any message that the phone is back, except those that were already on their way. */
+  #awaitDevice() {
+    const session = this.#session;
+    const lostAt = performance.now();
+    const shown = (/** @type {number} */ now) => {
+      if (this.#session !== session || this.#state !== "device-lost") return;
+      if (now - lostAt > ON_THEIR_WAY_MS) this.#enter("live", (this.#deviceProblem = ""));
+      else this.#video.requestVideoFrameCallback(shown);
+    };
+    this.#video.requestVideoFrameCallback(shown);
   }
 
   /** @param {string} reason */

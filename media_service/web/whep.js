@@ -68,11 +68,6 @@ export class WhepSession extends EventTarget {
     });
   }
 
-  /** Where the service has the session; null before it answered. */
-  get address() {
-    return this.#location?.href ?? null;
-  }
-
   /** Where the service keeps the session; null before its answer. */
   get address() {
     return this.#location?.href ?? null;

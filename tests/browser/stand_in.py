@@ -28,13 +28,15 @@ class MovingBar(MediaStreamTrack):
 
     kind = "video"
 
-    def __init__(self, width: int, height: int) -> None:
+    def __init__(self, width: int, height: int, moving: asyncio.Event) -> None:
         super().__init__()
+        self._moving = moving
         self._picture = np.full((height, width, 3), 40, np.uint8)
         self._count = 0
         self._started_at = asyncio.get_running_loop().time()
 
     async def recv(self) -> av.VideoFrame:
+        await self._moving.wait()
         now = asyncio.get_running_loop().time()
         await asyncio.sleep(self._started_at + self._count / FRAME_RATE - now)
         picture = self._picture.copy()
@@ -85,7 +87,9 @@ class StandIn:
     def __init__(self) -> None:
         self.devices = [description("phone-1", "Pixel 7")]
         self.refusals: dict[str, Refusal] = {}
-        self.picture_size = (WIDTH, HEIGHT)
+        self.moving = asyncio.Event()
+        """Set while pictures are sent."""
+        self.moving.set()
         self.is_reachable = True
         """Whether its answers name an address that media comes from."""
         self.acknowledges = True
@@ -198,7 +202,7 @@ class StandIn:
 
         peer.connection.on("datachannel", on_channel)
         await peer.connection.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
-        sender = peer.connection.addTrack(MovingBar(*self.picture_size))
+        sender = peer.connection.addTrack(MovingBar(WIDTH, HEIGHT, self.moving))
         (transceiver,) = (each for each in peer.connection.getTransceivers() if each.sender is sender)
         codecs = RTCRtpSender.getCapabilities("video").codecs
         transceiver.setCodecPreferences([codec for codec in codecs if codec.mimeType == "video/H264"])

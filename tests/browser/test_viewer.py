@@ -141,6 +141,7 @@ async def test_a_full_service_is_asked_when_it_said_and_at_once_when_the_network
 
 
 async def test_a_lost_phone_is_told_and_its_last_picture_stays(live_page: Page, stand_in: StandIn) -> None:
+    stand_in.moving.clear()
     stand_in.say({"type": "device-state", "state": "reconnecting", "reason": "adb lost the phone"})
     await expect(live_page.get_by_role("status")).to_have_text("Phone lost")
     await live_page.get_by_text("adb lost the phone").wait_for()
@@ -149,6 +150,13 @@ async def test_a_lost_phone_is_told_and_its_last_picture_stays(live_page: Page, 
     await expect(live_page.get_by_role("status")).to_have_text("Live")
     await expect(live_page.locator("phone-viewer canvas")).to_be_hidden()
     assert len(stand_in.offers) == 1
+
+
+async def test_pictures_prove_that_a_lost_phone_is_back(live_page: Page, stand_in: StandIn) -> None:
+    stand_in.say({"type": "device-state", "state": "lost", "reason": "adb lost the phone"})
+    await live_page.wait_for_function(f"{VIEWER}.state === 'device-lost'")
+    await live_page.wait_for_function(f"{VIEWER}.state === 'live'")
+    assert await live_page.evaluate(f"{VIEWER}.reason") == ""
 
 
 async def test_leaving_the_page_ends_the_session(live_page: Page, stand_in: StandIn) -> None:

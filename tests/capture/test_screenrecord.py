@@ -210,7 +210,7 @@ async def test_a_slow_reader_loses_pictures_up_to_a_keyframe(phone: FakePhone) -
         recorder = await phone.recorder(1)
         recorder.send(idr(1) + b"".join(slice_(2) for _ in range(QUEUE_LIMIT + 8)))
         async with asyncio.timeout(TIMEOUT):
-            while source.dropped["slow_reader"] < 9:  # noqa: ASYNC110 - nothing tells of it
+            while source.dropped["slow_reader"] < 9:
                 await asyncio.sleep(0.001)
         got = [await anext(source) for _ in range(QUEUE_LIMIT)]
         assert got[0].is_keyframe

@@ -250,6 +250,12 @@ async def test_a_failure_is_told_without_the_text(controller: ShellController, s
     await controller.inject(Key(1))
 
 
+async def test_an_android_that_is_too_old_says_so(controller: ShellController, screen: FakeScreen) -> None:
+    screen.answer = packet(STDOUT, b"Error: Unknown command: motionevent\n") + packet(EXIT, b"\0")
+    with pytest.raises(InputRejected, match="cannot do that: Unknown command: motionevent"):
+        await controller.inject(move(1))
+
+
 async def test_a_phone_that_hangs_is_told_without_the_text(fake_adb: FakeAdbServer, screen: FakeScreen) -> None:
     controller = ShellController(AdbClient(port=fake_adb.port, command_timeout=0.1), SERIAL)
     screen.may_end.clear()

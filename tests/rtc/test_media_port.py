@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
+from functools import partial
 from random import Random
 
 import pytest
@@ -20,6 +21,10 @@ from tests.rtc.udp_end import HOSTS, UdpEnd, check
 from tests.waiting import until
 
 DTLS = b"\x16\xfe\xfd a record"
+
+
+def has_dropped(port: MediaPort, count: int) -> bool:
+    return port.drops.total() == count
 
 
 class Scene:
@@ -184,7 +189,7 @@ async def test_garbage_is_counted_and_harms_nobody(scene: Scene) -> None:
             sent += 1
         scene.browser.send(bytes((random.randrange(4),)) + random.randbytes(3000), scene.address)
         sent += 1
-        await until(lambda: scene.port.drops.total() == sent)
+        await until(partial(has_dropped, scene.port, sent))
     assert set(scene.port.drops) == {"empty", "malformed_stun", "unknown_address"}
     await scene.connect()
 

@@ -103,7 +103,7 @@ def test_a_busy_event_loop_is_not_a_quiet_pipe(run: Run) -> None:
             with other, ready:
                 phone.sendall(data[:1_501])
                 async with asyncio.timeout(TIMEOUT):
-                    while unread(ours):  # noqa: ASYNC110 - nothing tells of it
+                    while unread(ours):
                         await asyncio.sleep(0)
                 loop.add_reader(other, be_busy)
                 ready.sendall(b"now")

@@ -95,7 +95,7 @@ async def test_a_server_of_our_own_is_restarted_when_it_dies() -> None:
         assert first is not None
         os.kill(first, signal.SIGKILL)
         async with asyncio.timeout(20):
-            while server.pid in (first, None) or not await answers(client):  # noqa: ASYNC110 - nothing tells of it
+            while server.pid in (first, None) or not await answers(client):
                 await asyncio.sleep(0.01)
         assert server.binary == find_adb()
 

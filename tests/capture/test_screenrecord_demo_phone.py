@@ -1,0 +1,188 @@
+"""The screenrecord source on the demo phone, through the real adb."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import pairwise
+
+import pytest
+
+from capture.adb.client import AdbClient
+from capture.adb.command_line import command_line
+from capture.demo_phone.farm import DemoPhone
+from capture.demo_phone.phone import PhoneSpec
+from capture.demo_phone.strip import Strip, read_strip
+from capture.errors import DeviceNotFound, DeviceOffline, SourceEnded
+from capture.input_events import Touch, TouchAction, VideoSize
+from capture.screenrecord import RecordingTimes, ScreenrecordSource, open_screenrecord, screenrecord_command
+from capture.shell_controller import ShellController
+from capture.source import Source
+from encoders.access_unit import AccessUnit
+from tests.capture.adb.connected_phone import SMALL, connected_phone
+from tests.capture.source_contract import TIMEOUT, SourceContract, decode
+
+pytestmark = pytest.mark.adb
+
+BIT_RATE = 1_000_000
+LARGEST_GAP = 15
+"""Pictures that may be missing where two recorders meet, on a machine that has other things to do."""
+
+
+def strips(access_units: list[AccessUnit]) -> list[Strip]:
+    """What the pictures say, every one decoded without an error."""
+    frames = decode(access_units)
+    assert len(frames) == len(access_units)
+    return [read_strip(frame.to_ndarray(format="gray")) for frame in frames]
+
+
+def steps(access_units: list[AccessUnit]) -> set[int]:
+    """By how many of the phone's pictures the stream goes on from one of its own to the next."""
+    numbers = [strip.frame_number for strip in strips(access_units)]
+    return {after - before for before, after in pairwise(numbers)}
+
+
+async def until_no_recorder_is_left(phone: DemoPhone) -> None:
+    async with asyncio.timeout(TIMEOUT):
+        while phone.recorders:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def recording(
+    client: AdbClient, phone: DemoPhone, times: RecordingTimes, *, is_raw: bool = False
+) -> AsyncIterator[ScreenrecordSource]:
+    """A source with times of its own; the phone must have no recorder left after it."""
+    command = screenrecord_command(None, BIT_RATE, has_limit=True)
+    source = ScreenrecordSource(client, phone.address, command, reason="a test", is_raw=is_raw, times=times)
+    source.start()
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            yield source
+    finally:
+        await source.aclose()
+    await until_no_recorder_is_left(phone)
+
+
+async def take_while_recorders(source: ScreenrecordSource, most: int, pictures: int) -> list[AccessUnit]:
+    """Pictures until so many have come after the start of the recorder number `most`."""
+    taken = []
+    left = pictures
+    async for access_unit in source:
+        taken.append(access_unit)
+        if source.recorders >= most:
+            left -= 1
+        if not left:
+            break
+    return taken
+
+
+class TestContract(SourceContract):
+    @pytest.fixture
+    async def source(self, adb_client: AdbClient) -> AsyncIterator[Source]:
+        async with (
+            connected_phone(adb_client) as phone,
+            recording(adb_client, phone, RecordingTimes(keyframe_interval=0.1, short_life=0.0)) as source,
+        ):
+            yield source
+
+
+@pytest.mark.parametrize("is_raw", [False, True], ids=["shell-v2", "exec"])
+async def test_a_recorder_that_ends_at_its_limit_is_followed_without_a_fault(
+    adb_client: AdbClient, is_raw: bool
+) -> None:
+    async with connected_phone(adb_client) as phone:
+        phone.faults.time_limit = 0.6
+        async with recording(adb_client, phone, RecordingTimes(short_life=0.3), is_raw=is_raw) as source:
+            access_units = await take_while_recorders(source, 4, 5)
+            assert sum(access_unit.is_keyframe for access_unit in access_units) == 4
+            print(steps(access_units))
+            assert source.dropped == {"slow_reader": 0}
+
+
+async def test_a_recorder_is_replaced_before_its_limit(adb_client: AdbClient) -> None:
+    async with connected_phone(adb_client) as phone:
+        most = 0
+        async with recording(adb_client, phone, RecordingTimes(renew_after=0.4)) as source:
+            access_units = []
+            async for access_unit in source:
+                access_units.append(access_unit)
+                most = max(most, phone.recorders)
+                if sum(access_unit.is_keyframe for access_unit in access_units) == 4:
+                    break
+            print(steps(access_units))
+            assert most == 2
+
+
+async def test_a_killed_recorder_is_followed_by_another(adb_client: AdbClient) -> None:
+    async with connected_phone(adb_client) as phone, recording(adb_client, phone, RecordingTimes()) as source:
+        access_units = await take_while_recorders(source, 1, 40)
+        for signal in ("-SIGINT", "-SIGKILL"):
+            await adb_client.shell(phone.address, command_line(["pkill", signal, "screenrecord"]), check=True)
+            access_units += await take_while_recorders(source, source.recorders + 1, 40)
+    assert sum(access_unit.is_keyframe for access_unit in access_units) == 3
+    print(steps(access_units))
+
+
+async def test_an_encoder_that_crashes_is_started_again(adb_client: AdbClient) -> None:
+    async with connected_phone(adb_client) as phone:
+        phone.faults.crash_after = 12
+        async with recording(adb_client, phone, RecordingTimes(short_life=0.1)) as source:
+            print(steps(await take_while_recorders(source, 4, 5)))
+
+
+async def test_a_keyframe_request_brings_one(adb_client: AdbClient) -> None:
+    async with connected_phone(adb_client) as phone:
+        times = RecordingTimes(keyframe_interval=0.1)
+        async with recording(adb_client, phone, times) as source:
+            pictures = aiter(source)
+            access_units = [await anext(pictures) for _ in range(5)]
+            source.request_keyframe()
+            while sum(access_unit.is_keyframe for access_unit in access_units) < 2:
+                access_units.append(await anext(pictures))
+            print(steps(access_units))
+
+
+async def test_the_last_picture_before_a_still_screen_is_seen(adb_client: AdbClient) -> None:
+    spec = PhoneSpec(width=SMALL.width, height=SMALL.height, still=True)
+    async with connected_phone(adb_client, spec) as phone, recording(adb_client, phone, RecordingTimes()) as source:
+        controller = ShellController(adb_client, phone.address)
+        pictures = aiter(source)
+        access_units = [await anext(pictures)]
+        for touches in range(1, 4):
+            await controller.inject(Touch(TouchAction.TAP, 90, 160, VideoSize(180, 320)))
+            while strips(access_units)[-1].touches < touches:
+                access_units.append(await anext(pictures))
+        await controller.aclose()
+        assert [(event.x, event.y) for event in phone.input_log if hasattr(event, "x")] == 6 * [(180.0, 320.0)]
+
+
+@pytest.mark.parametrize("still", [False, True])
+@pytest.mark.parametrize("sdk", [33, 34])
+async def test_closing_leaves_no_recorder_on_the_phone(adb_client: AdbClient, still: bool, sdk: int) -> None:
+    spec = PhoneSpec(width=SMALL.width, height=SMALL.height, still=still, sdk=sdk)
+    async with connected_phone(adb_client, spec) as phone:
+        source = await open_screenrecord(adb_client, phone.address, size=VideoSize(180, 320), bit_rate=BIT_RATE)
+        async with asyncio.timeout(TIMEOUT):
+            (frame,) = decode([await anext(source)])
+        assert (frame.width, frame.height) == (180, 320)
+        assert phone.recorders == 1
+        assert str(sdk) in source.facts.reason
+        await source.aclose()
+        await until_no_recorder_is_left(phone)
+
+
+async def test_a_phone_whose_encoder_fails(adb_client: AdbClient) -> None:
+    async with connected_phone(adb_client) as phone:
+        phone.faults.encoder_fails = True
+        async with recording(adb_client, phone, RecordingTimes(first_delay=0.001)) as source:
+            with pytest.raises(SourceEnded, match="ERROR: unable to configure video/avc codec"):
+                await anext(source)
+
+
+async def test_a_phone_that_is_gone(adb_client: AdbClient) -> None:
+    async with connected_phone(adb_client) as phone, recording(adb_client, phone, RecordingTimes()) as source:
+        await anext(source)
+        await phone.go_offline()
+        with pytest.raises((DeviceOffline, DeviceNotFound), match=phone.address):
+            while True:
+                await anext(source)
