@@ -64,7 +64,7 @@ def run(
     from media_service.rtc.media_port import NoMediaPort
 
     def ready(address: str) -> None:
-        typer.echo(f"Open {address}")
+        typer.secho(f"Open {address}", bold=True)
 
     try:
         _run_until_interrupted(run_service(effective.settings, sources=sources, demo=demo, ready=ready))
@@ -86,6 +86,8 @@ def demo_phone(
     match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", size, re.ASCII)
     if match is None:
         raise typer.BadParameter(f"{size!r} is not WIDTHxHEIGHT, as 720x1280")
+    if port + count > 65536:
+        raise typer.BadParameter(f"{count} phones from port {port} on would need ports above 65535")
     specs = [
         PhoneSpec(
             name="demo" if number == 0 else f"demo-{number + 1}",
@@ -102,7 +104,9 @@ def demo_phone(
 
     try:
         _run_until_interrupted(run_demo_phones(specs, ready))
-    except (OSError, OverflowError, ValueError) as error:
+    except OSError as error:
+        sys.exit(f"media-service: {error.strerror}")
+    except ValueError as error:
         sys.exit(f"media-service: {error}")
 
 
@@ -123,7 +127,10 @@ def config(
 
 @program.command()
 def devices(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
-    """List the phones that the adb server knows, and those of ADB_DEVICES that it does not."""
+    """List the phones and their states.
+
+    They are those that the adb server knows, and those of ADB_DEVICES that it does not.
+    """
     settings = configuration.load().settings
     client = AdbClient(port=settings.android_adb_server_port, command_timeout=settings.adb_command_timeout)
     listed = asyncio.run(client.devices())

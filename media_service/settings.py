@@ -109,7 +109,7 @@ class Settings(BaseSettings):
         Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"),
         Allowed("1 to 63 letters, digits, dots, dashes or underscores"),
     ] = "media-service"
-    """Name that this service gives itself in logs and in `/health`."""
+    """Name that this service gives itself in its log."""
 
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],

@@ -57,8 +57,10 @@ def checksum(payload: bytes) -> int:
 
 
 def serialize(packet: Packet, version: int) -> bytes:
-    """The packet's bytes for a peer that speaks `version`."""
-    data_check = checksum(packet.payload) if version < VERSION_WITHOUT_CHECKSUM else 0
+    """The packet's bytes on a connection that speaks `version`."""
+    # Who receives a CNXN does not know the version yet.
+    has_checksum = version < VERSION_WITHOUT_CHECKSUM or packet.command is Command.CNXN
+    data_check = checksum(packet.payload) if has_checksum else 0
     magic = packet.command ^ 0xFFFFFFFF
     header = _HEADER.pack(packet.command, packet.argument0, packet.argument1, len(packet.payload), data_check, magic)
     return header + packet.payload

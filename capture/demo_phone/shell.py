@@ -146,12 +146,20 @@ class Shell:
             if redirection.operator == ">&":
                 streams.duplicate(redirection.descriptor, path)
             elif redirection.operator == "<":
-                streams.input = b"" if path == "/dev/null" else self._phone.files.read(path)
+                streams.input = self._read(path)
             else:
                 target = _Target(self._phone, path, append=redirection.operator == ">>")
                 streams.connect(redirection.descriptor, target)
                 targets.append(target)
         return streams, targets
+
+    def _read(self, path: str) -> bytes:
+        if path == "/dev/null":
+            return b""
+        try:
+            return self._phone.files.read(path)
+        except StorageError as error:
+            raise StorageError(f"can't open {path}: {error}") from None
 
     def _expand(self, word: Word) -> str:
         return "".join(self._variables.get(part.name, "") if isinstance(part, Parameter) else part for part in word)

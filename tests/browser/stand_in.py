@@ -129,7 +129,8 @@ class StandIn:
     @asynccontextmanager
     async def serve(self, port: int = 0) -> AsyncIterator[None]:
         """Serve on loopback while the context lasts."""
-        runner = web.AppRunner(self._application(), shutdown_timeout=0)
+        # An offer that is being answered is answered to the end, or its half-made connection would never be closed.
+        runner = web.AppRunner(self._application(), shutdown_timeout=5)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", port)
         await site.start()
@@ -137,8 +138,8 @@ class StandIn:
         try:
             yield
         finally:
-            await self.end_sessions()
             await runner.cleanup()
+            await self.end_sessions()
 
     def _application(self) -> web.Application:
         application = web.Application()

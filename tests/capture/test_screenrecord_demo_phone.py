@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from capture.adb.client import AdbClient
 from capture.adb.command_line import command_line
 from capture.demo_phone.farm import DemoPhone
+from capture.demo_phone.input_log import MotionEvent
 from capture.demo_phone.phone import PhoneSpec
 from capture.demo_phone.strip import Strip, read_strip
 from capture.errors import DeviceNotFound, DeviceOffline, SourceEnded
@@ -19,31 +21,31 @@ from capture.shell_controller import ShellController
 from capture.source import Source
 from encoders.access_unit import AccessUnit
 from tests.capture.adb.connected_phone import SMALL, connected_phone
-from tests.capture.source_contract import TIMEOUT, SourceContract, decode
+from tests.capture.source_contract import TIMEOUT, SourceContract, decode, take
 
 pytestmark = pytest.mark.adb
 
 BIT_RATE = 1_000_000
-LARGEST_GAP = 15
-"""Pictures that may be missing where two recorders meet, on a machine that has other things to do."""
+MOST_MISSING, MOST_TWICE = 15, 3
+"""Pictures, where two recorders meet, on a machine that has other things to do; one or two as a rule."""
 
 
 def strips(access_units: list[AccessUnit]) -> list[Strip]:
     """What the pictures say, every one decoded without an error."""
     frames = decode(access_units)
     assert len(frames) == len(access_units)
-    return [read_strip(frame.to_ndarray(format="gray")) for frame in frames]
+    return [read_strip(frame.to_ndarray(format="gray").astype(np.uint8)) for frame in frames]
 
 
-def steps(access_units: list[AccessUnit]) -> set[int]:
-    """By how many of the phone's pictures the stream goes on from one of its own to the next."""
+def is_one_stream(access_units: list[AccessUnit]) -> bool:
+    """Whether the pictures go on where two recorders meet: some may be missing, or shown by both."""
     numbers = [strip.frame_number for strip in strips(access_units)]
-    return {after - before for before, after in pairwise(numbers)}
+    return all(-MOST_TWICE < after - before <= MOST_MISSING + 1 for before, after in pairwise(numbers))
 
 
 async def until_no_recorder_is_left(phone: DemoPhone) -> None:
     async with asyncio.timeout(TIMEOUT):
-        while phone.recorders:  # noqa: ASYNC110 - nothing tells of it
+        while phone.recorders:
             await asyncio.sleep(0.005)
 
 
@@ -85,6 +87,15 @@ class TestContract(SourceContract):
         ):
             yield source
 
+    async def test_no_task_is_left_running(self, source: Source) -> None:
+        """As the contract's, but the phone's own tasks are in this event loop too: they end a little later."""
+        tasks_of_others = asyncio.all_tasks()
+        await take(source, 3)
+        await source.aclose()
+        async with asyncio.timeout(TIMEOUT):
+            while asyncio.all_tasks() - tasks_of_others:
+                await asyncio.sleep(0.005)
+
 
 @pytest.mark.parametrize("is_raw", [False, True], ids=["shell-v2", "exec"])
 async def test_a_recorder_that_ends_at_its_limit_is_followed_without_a_fault(
@@ -95,7 +106,7 @@ async def test_a_recorder_that_ends_at_its_limit_is_followed_without_a_fault(
         async with recording(adb_client, phone, RecordingTimes(short_life=0.3), is_raw=is_raw) as source:
             access_units = await take_while_recorders(source, 4, 5)
             assert sum(access_unit.is_keyframe for access_unit in access_units) == 4
-            print(steps(access_units))
+            assert is_one_stream(access_units)
             assert source.dropped == {"slow_reader": 0}
 
 
@@ -109,25 +120,28 @@ async def test_a_recorder_is_replaced_before_its_limit(adb_client: AdbClient) ->
                 most = max(most, phone.recorders)
                 if sum(access_unit.is_keyframe for access_unit in access_units) == 4:
                     break
-            print(steps(access_units))
+            assert is_one_stream(access_units)
             assert most == 2
 
 
 async def test_a_killed_recorder_is_followed_by_another(adb_client: AdbClient) -> None:
-    async with connected_phone(adb_client) as phone, recording(adb_client, phone, RecordingTimes()) as source:
-        access_units = await take_while_recorders(source, 1, 40)
+    async with (
+        connected_phone(adb_client) as phone,
+        recording(adb_client, phone, RecordingTimes(short_life=0.1)) as source,
+    ):
+        access_units = await take_while_recorders(source, 1, 10)
         for signal in ("-SIGINT", "-SIGKILL"):
             await adb_client.shell(phone.address, command_line(["pkill", signal, "screenrecord"]), check=True)
-            access_units += await take_while_recorders(source, source.recorders + 1, 40)
+            access_units += await take_while_recorders(source, source.recorders + 1, 10)
     assert sum(access_unit.is_keyframe for access_unit in access_units) == 3
-    print(steps(access_units))
+    assert is_one_stream(access_units)
 
 
 async def test_an_encoder_that_crashes_is_started_again(adb_client: AdbClient) -> None:
     async with connected_phone(adb_client) as phone:
         phone.faults.crash_after = 12
         async with recording(adb_client, phone, RecordingTimes(short_life=0.1)) as source:
-            print(steps(await take_while_recorders(source, 4, 5)))
+            assert is_one_stream(await take_while_recorders(source, 4, 5))
 
 
 async def test_a_keyframe_request_brings_one(adb_client: AdbClient) -> None:
@@ -139,7 +153,7 @@ async def test_a_keyframe_request_brings_one(adb_client: AdbClient) -> None:
             source.request_keyframe()
             while sum(access_unit.is_keyframe for access_unit in access_units) < 2:
                 access_units.append(await anext(pictures))
-            print(steps(access_units))
+            assert is_one_stream(access_units)
 
 
 async def test_the_last_picture_before_a_still_screen_is_seen(adb_client: AdbClient) -> None:
@@ -153,7 +167,7 @@ async def test_the_last_picture_before_a_still_screen_is_seen(adb_client: AdbCli
             while strips(access_units)[-1].touches < touches:
                 access_units.append(await anext(pictures))
         await controller.aclose()
-        assert [(event.x, event.y) for event in phone.input_log if hasattr(event, "x")] == 6 * [(180.0, 320.0)]
+        assert {(event.x, event.y) for event in phone.input_log if isinstance(event, MotionEvent)} == {(180.0, 320.0)}
 
 
 @pytest.mark.parametrize("still", [False, True])
@@ -184,5 +198,4 @@ async def test_a_phone_that_is_gone(adb_client: AdbClient) -> None:
         await anext(source)
         await phone.go_offline()
         with pytest.raises((DeviceOffline, DeviceNotFound), match=phone.address):
-            while True:
-                await anext(source)
+            await take(source, 1000)

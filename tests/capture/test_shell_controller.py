@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from capture.adb.client import AdbClient
 from capture.adb.wire import EXIT, STDERR, STDOUT
+from capture.demo_phone.input_log import KeyPress, MotionEvent, TypedText
 from capture.errors import AdbTimeout, CommandFailed, DeviceNotFound, InputRejected
 from capture.input_events import InputEvent, Key, KeyAction, Text, Touch, TouchAction, VideoSize
 from capture.shell_controller import QUEUE_LIMIT, TEXT_LIMIT, ShellController, input_commands
+from tests.capture.adb.connected_phone import connected_phone
 from tests.capture.adb.fake_server import TIMEOUT, FakeAdbServer, fail, okay, packet, until_closed
 
 SERIAL = "127.0.0.1:5555"
@@ -303,3 +305,33 @@ async def test_a_caller_that_gives_up_does_not_stop_the_others(controller: Shell
         await running
         await second
     assert screen.lines == ["input keyevent 1", "input motionevent MOVE 2 0"]
+
+
+# The demo phone
+
+
+@pytest.mark.adb
+async def test_the_demo_phone_gets_what_was_injected(adb_client: AdbClient) -> None:
+    text = 'it\'s 50% of%so; $(reboot) `x` "y" \\n &|<>*?~#'
+    async with connected_phone(adb_client) as phone:
+        controller = ShellController(adb_client, phone.address)
+        video = VideoSize(180, 320)  # Half the screen's size.
+        await controller.inject(Touch(TouchAction.DOWN, 10, 20, video))
+        await controller.inject(Touch(TouchAction.MOVE, 30, 40, video))
+        await controller.inject(Touch(TouchAction.UP, 5000, 50, video))
+        await controller.inject(Touch(TouchAction.TAP, 7, 8))
+        await controller.inject(Key(3))
+        await controller.inject(Key(26, KeyAction.LONG_PRESS))
+        await controller.inject(Text(text))
+        await controller.aclose()
+        events = list(phone.input_log)
+    moves = [(event.motion.value, event.x, event.y) for event in events if isinstance(event, MotionEvent)]
+    assert moves == [
+        ("DOWN", 20, 40),
+        ("MOVE", 60, 80),
+        ("UP", 359, 100),
+        ("DOWN", 7, 8),
+        ("UP", 7, 8),
+    ]
+    assert [(event.code, event.long) for event in events if isinstance(event, KeyPress)] == [(3, False), (26, True)]
+    assert "".join(event.text for event in events if isinstance(event, TypedText)) == text

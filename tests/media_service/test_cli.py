@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from capture.adb.client import AdbClient
+from capture.adb.command_line import command_line
 from media_service.cli import program
 from media_service.settings import Settings
 from tests.fixtures.adb import RunningAdb, free_port
@@ -151,6 +153,46 @@ def test_devices_lists_configured_phones_that_are_not_connected(
     assert json.loads(as_json.stdout) == [{"serial": "192.0.2.5:5555", "state": "not connected", "model": ""}]
     none = media_service("devices", ANDROID_ADB_SERVER_PORT=port)
     assert (none.returncode, none.stdout, none.stderr) == (0, "", "no phones\n")
+
+
+@pytest.mark.adb
+async def test_demo_phones_are_phones_to_adb(
+    media_service: CommandLine, adb_server: RunningAdb, adb_client: AdbClient
+) -> None:
+    process = media_service.start("demo-phone", "--port", "0", "--count", "2", "--size", "240x320")
+    try:
+        assert process.stdout is not None
+        addresses = [process.stdout.readline().split()[-1] for _ in range(2)]
+        for address in addresses:
+            await adb_client.connect(address)
+        size = await adb_client.shell(addresses[1], command_line(["wm", "size"]), check=True)
+        assert "240x320" in size.stdout
+        shown = media_service("devices", ANDROID_ADB_SERVER_PORT=str(adb_server.port)).stdout
+        for address in addresses:
+            assert re.search(rf"^{re.escape(address)} +device +\S", shown, re.MULTILINE)
+            await adb_client.disconnect(address)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=60) == ("", "")
+        assert process.returncode == 130
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize(
+    ("options", "exit_code", "said"),
+    [
+        (["--size", "720"], 2, "'720' is not WIDTHxHEIGHT"),
+        (["--port", "65535", "--count", "2"], 2, "2 phones from port 65535"),
+        (["--size", "720x7"], 1, "media-service: height 7"),
+    ],
+)
+def test_demo_phone_says_what_cannot_be(
+    media_service: CommandLine, options: list[str], exit_code: int, said: str
+) -> None:
+    done = media_service("demo-phone", *options)
+    assert (done.returncode, done.stdout) == (exit_code, "")
+    assert said in done.stderr
 
 
 @pytest.mark.adb

@@ -1,5 +1,6 @@
 """Two ends joined in memory: our DTLS transport, and a browser's half on OpenSSL that shares no code with it."""
 
+from collections.abc import Callable
 from functools import cache
 
 from aiortc import RTCRtpParameters
@@ -82,9 +83,15 @@ class JoinedEnds:
             )
         )
 
-    def viewer(self, track: VideoTrack, buffer: PacketBuffer, path: Path | None = None) -> Viewer:
+    def viewer(
+        self,
+        track: VideoTrack,
+        buffer: PacketBuffer,
+        path: Path | None = None,
+        lagging: Callable[[Viewer, str], None] | None = None,
+    ) -> Viewer:
         """A viewer on this transport, which tracks of other SSRCs may share, and on `self.path` or another."""
-        return Viewer(track, self.dtls, path or self.path, buffer, self.lagging)
+        return Viewer(track, self.dtls, path or self.path, buffer, lagging or self.lagging)
 
     def received(self, path: RecordingPath | None = None) -> list[RtpPacket]:
         """The RTP packets sent on `self.path` or another since the last call, decrypted."""

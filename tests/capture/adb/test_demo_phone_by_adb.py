@@ -102,7 +102,7 @@ async def test_exit_codes_and_both_outputs(adb_client: AdbClient) -> None:
         result = await adb_client.shell(phone.address, command_line(["nonsense"]))
         assert result.exit_code == 127
         assert "nonsense: inaccessible or not found" in result.stderr
-        with pytest.raises(CommandFailed, match="'nonsense' ended with exit code 127: .*inaccessible"):
+        with pytest.raises(CommandFailed, match=r"'nonsense' ended with exit code 127: .*inaccessible"):
             await adb_client.shell(phone.address, command_line(["nonsense"]), check=True)
         assert await read_screen_size(adb_client, phone.address) == VideoSize(SMALL.width, SMALL.height)
 
@@ -135,7 +135,7 @@ async def test_a_pushed_file_is_there(adb_client: AdbClient, size: int) -> None:
 
 async def test_a_place_that_cannot_be_written(adb_client: AdbClient) -> None:
     async with connected_phone(adb_client) as phone:
-        with pytest.raises(AdbError, match="cannot write '/sdcard/Movies': .*Is a directory"):
+        with pytest.raises(AdbError, match=r"cannot write '/sdcard/Movies': .*Is a directory"):
             await adb_client.push(phone.address, bytes(200_000), "/sdcard/Movies")
 
 

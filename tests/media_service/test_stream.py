@@ -1,0 +1,362 @@
+"""One source shared by its viewers: starting, joining, catching up, and going on when the source does not."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from aiortc.codecs.h264 import H264PayloadDescriptor
+
+from capture.errors import DeviceOffline, SourceEnded
+from capture.source import Source
+from encoders.access_unit import AccessUnit
+from encoders.annexb import to_annexb
+from media_service.rtc.egress import Egress
+from media_service.rtc.viewer import Following, Viewer
+from media_service.stream import Stream, StreamState
+from signaling.errors import DeviceUnavailable
+from tests.media_service.pushed_source import PushedSource
+from tests.rtc.joined import JoinedEnds, RecordingPath, joined_ends
+from tests.rtc.samples import video_track
+from tests.waiting import until
+
+PATIENCE = 10.0
+
+
+class Watcher:
+    """A viewer of the stream, and what its browser made of what came."""
+
+    def __init__(self, viewer: Viewer, path: RecordingPath, ends: JoinedEnds) -> None:
+        self.viewer = viewer
+        self.path = path
+        self._ends = ends
+
+    @property
+    def following(self) -> Following:
+        return self.viewer.following
+
+    def arrived(self) -> bytes:
+        """The byte stream since the last call."""
+        packets = self._ends.received(self.path)
+        return b"".join(H264PayloadDescriptor.parse(packet.payload)[1] for packet in packets)
+
+
+class Scene:
+    """A stream, the sources it opened so far, and its viewers."""
+
+    def __init__(self, ends: JoinedEnds) -> None:
+        self.egress = Egress(lambda _: None)
+        self.states: list[tuple[StreamState, str]] = []
+        self.sources: list[PushedSource] = []
+        self.failures: list[Exception] = []
+        """What opening a source raises before it succeeds."""
+        self.keyframe_on_demand = False
+        self.stream = Stream("phone-1", self._open, self.egress, self._state_changed)
+        self._ends = ends
+        self._watchers = 0
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self.stream.run())
+
+    async def source(self, number: int = 1) -> PushedSource:
+        """The source that the stream opens as its first, second, …"""
+        await until(lambda: len(self.sources) >= number)
+        return self.sources[number - 1]
+
+    async def running(self, count: int = 1) -> PushedSource:
+        """The stream's source, after `count` pictures, the first of them a keyframe."""
+        self.start()
+        source = await self.source()
+        source.keyframe()
+        source.predicted(count - 1)
+        await self.pushed(count)
+        return source
+
+    async def pushed(self, count: int) -> None:
+        """Wait until the stream has taken `count` pictures and sent what it sends at once."""
+        await until(lambda: self.stream.pictures == count and not self.egress.waiting)
+
+    def join(self) -> Watcher:
+        self._watchers += 1
+        track = video_track(ssrc=2 * self._watchers + 1000, rtx_ssrc=2 * self._watchers + 1001)
+        path = RecordingPath()
+        viewer = self._ends.viewer(track, self.egress.buffer, path, self.stream.lagging)
+        self.stream.add(viewer)
+        return Watcher(viewer, path, self._ends)
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        self.egress.close()
+        assert all(source.is_closed for source in self.sources)
+
+    async def _open(self) -> Source:
+        if self.failures:
+            raise self.failures.pop(0)
+        source = PushedSource(keyframe_on_demand=self.keyframe_on_demand)
+        self.sources.append(source)
+        return source
+
+    def _state_changed(self, stream: Stream) -> None:
+        assert stream is self.stream
+        self.states.append((stream.state, stream.reason))
+
+
+@pytest.fixture
+async def scene() -> AsyncIterator[Scene]:
+    ends = await joined_ends()
+    made = Scene(ends)
+    yield made
+    await made.close()
+    await ends.dtls.aclose()
+
+
+def byte_stream(*access_units: AccessUnit) -> bytes:
+    return b"".join(to_annexb(access_unit.nal_units) for access_unit in access_units)
+
+
+async def failure_of(waiting: Awaitable[object]) -> DeviceUnavailable:
+    with pytest.raises(DeviceUnavailable) as raised:
+        await waiting
+    return raised.value
+
+
+async def test_it_is_ready_with_the_first_picture(scene: Scene) -> None:
+    scene.start()
+    assert scene.stream.state is StreamState.STARTING
+    async with asyncio.TaskGroup() as group:
+        waiting = [group.create_task(scene.stream.ready(PATIENCE)) for _ in range(2)]
+        (await scene.source()).keyframe(width=64, height=96)
+    assert {(sps.result().width, sps.result().height) for sps in waiting} == {(64, 96)}
+    assert (await scene.stream.ready(PATIENCE)) == waiting[0].result()
+    assert scene.states == [(StreamState.RUNNING, "a test pushes")]
+    assert scene.stream.facts is not None
+    assert scene.stream.octets > 3000
+
+
+async def test_a_source_that_sends_nothing(scene: Scene) -> None:
+    scene.start()
+    error = await failure_of(scene.stream.ready(0.01))
+    assert (error.code, error.retry_after) == ("no_picture", 5)
+    assert str(error) == "'phone-1' sent no picture within 0.01 s"
+
+
+async def test_a_source_that_cannot_be_opened_says_why_and_is_tried_again(scene: Scene) -> None:
+    scene.failures = [DeviceOffline("the phone is offline")]
+    scene.start()
+    error = await failure_of(scene.stream.ready(PATIENCE))
+    assert (error.code, error.retry_after) == ("device_offline", 5)
+    assert str(error) == "'phone-1' cannot be watched: the phone is offline"
+    assert scene.states == [(StreamState.RECONNECTING, "the phone is offline")]
+    (await scene.source()).keyframe()
+    await scene.stream.ready(PATIENCE)
+
+
+async def test_video_that_cannot_be_read(scene: Scene) -> None:
+    scene.start()
+    (await scene.source()).broken_keyframe()
+    error = await failure_of(scene.stream.ready(PATIENCE))
+    assert error.code == "broken_video"
+    assert scene.sources[0].is_closed
+
+
+async def test_b_frames_are_refused(scene: Scene) -> None:
+    scene.start()
+    (await scene.source()).keyframe(b_frames=True)
+    error = await failure_of(scene.stream.ready(PATIENCE))
+    assert (error.code, error.retry_after) == ("b_frames_unsupported", None)
+    assert "2 pictures out of order" in str(error)
+
+
+async def test_a_turned_screen_changes_the_size(scene: Scene) -> None:
+    source = await scene.running()
+    source.keyframe(width=96, height=64)
+    await scene.pushed(2)
+    sps = await scene.stream.ready(PATIENCE)
+    assert (sps.width, sps.height) == (96, 64)
+
+
+async def test_a_viewer_who_joins_gets_everything_since_the_keyframe(scene: Scene) -> None:
+    scene.start()
+    source = await scene.source()
+    pictures = [source.keyframe(), *source.predicted(9)]
+    await scene.pushed(10)
+    watcher = scene.join()
+    await until(lambda: watcher.following is Following.LIVE)
+    pictures += source.predicted(2)
+    await scene.pushed(12)
+    assert watcher.arrived() == byte_stream(*pictures)
+    assert source.keyframe_requests == 0
+
+
+async def test_a_long_group_is_replayed_where_there_is_no_other_way(scene: Scene) -> None:
+    source = await scene.running(100)
+    watcher = scene.join()
+    await until(lambda: watcher.following is Following.LIVE)
+    assert watcher.viewer.counters.pictures_replayed == 100
+    assert source.keyframe_requests == 0
+
+
+async def test_a_keyframe_on_demand_is_better_than_a_long_group(scene: Scene) -> None:
+    scene.keyframe_on_demand = True
+    source = await scene.running(31)
+    watchers = [scene.join(), scene.join()]
+    source.predicted()
+    await scene.pushed(32)
+    assert [watcher.following for watcher in watchers] == [Following.WAITING] * 2
+    assert source.keyframe_requests == scene.stream.keyframes_requested == 1, "one is enough for both"
+    keyframe = source.keyframe()
+    await scene.pushed(33)
+    for watcher in watchers:
+        assert watcher.arrived() == byte_stream(keyframe)
+        assert watcher.viewer.counters.pictures_replayed == 0
+
+
+async def test_a_short_group_is_replayed_even_so(scene: Scene) -> None:
+    scene.keyframe_on_demand = True
+    source = await scene.running(30)
+    watcher = scene.join()
+    await until(lambda: watcher.following is Following.LIVE)
+    assert watcher.viewer.counters.pictures_replayed == 30
+    assert source.keyframe_requests == 0
+
+
+async def test_a_group_too_long_to_keep_needs_a_keyframe(scene: Scene) -> None:
+    source = await scene.running(901)
+    watcher = scene.join()
+    assert source.keyframe_requests == 1
+    keyframe = source.keyframe()
+    await scene.pushed(902)
+    assert watcher.arrived() == byte_stream(keyframe)
+
+
+async def test_a_decoder_that_lost_track_gets_the_group_again(scene: Scene) -> None:
+    await scene.running(5)
+    watcher = scene.join()
+    await until(lambda: watcher.following is Following.LIVE)
+    everything = watcher.arrived()
+    watcher.viewer.request_keyframe("pli", 10.0)
+    assert watcher.following is Following.REPLAYING
+    await until(lambda: watcher.following is Following.LIVE)
+    assert watcher.arrived() == everything
+
+
+async def test_a_live_viewer_goes_on_until_the_keyframe_it_asked_for(scene: Scene) -> None:
+    scene.keyframe_on_demand = True
+    source = await scene.running(1)
+    watcher = scene.join()
+    await until(lambda: watcher.following is Following.LIVE)
+    source.predicted(40)
+    await scene.pushed(41)
+    watcher.arrived()
+    watcher.viewer.request_keyframe("pli", 10.0)
+    assert source.keyframe_requests == 1
+    following = [*source.predicted(2), source.keyframe()]
+    await scene.pushed(44)
+    assert watcher.arrived() == byte_stream(*following)
+
+
+async def test_a_request_during_a_replay_does_not_end_it(scene: Scene) -> None:
+    scene.keyframe_on_demand = True
+    source = await scene.running(30)
+    watcher = scene.join()
+    source.predicted(5)
+    await until(lambda: scene.stream.pictures == 35)
+    watcher.viewer.request_keyframe("pli", 10.0)
+    assert source.keyframe_requests == 1
+    await until(lambda: watcher.following is Following.LIVE)
+    assert watcher.viewer.counters.pictures_replayed == 35
+
+
+async def test_who_fell_behind_is_brought_in_after_a_while_unless_a_keyframe_came(scene: Scene) -> None:
+    source = await scene.running(3)
+    first, second = scene.join(), scene.join()
+    await until(lambda: first.following is second.following is Following.LIVE)
+    first.path.is_full = True
+    source.predicted()
+    await scene.pushed(4)
+    first.path.is_full = False
+    assert (first.following, second.following) == (Following.WAITING, Following.LIVE)
+    source.keyframe()
+    await scene.pushed(5)
+    assert first.following is Following.LIVE
+    second.path.is_full = True
+    source.predicted()
+    await scene.pushed(6)
+    second.path.is_full = False
+    assert second.following is Following.WAITING
+    # The second one's turn comes after the first one's.
+    await until(lambda: second.following is Following.LIVE)
+    assert second.viewer.counters.pictures_replayed == 3 + 2
+    assert first.viewer.counters.pictures_replayed == 3, "the keyframe was enough"
+    assert (first.viewer.drops, second.viewer.drops) == ({"buffer_full": 1}, {"buffer_full": 1})
+
+
+async def test_a_viewer_who_left_gets_nothing(scene: Scene) -> None:
+    source = await scene.running(3)
+    gone, staying = scene.join(), scene.join()
+    await until(lambda: gone.following is staying.following is Following.LIVE)
+    gone.arrived()
+    scene.stream.remove(gone.viewer)
+    source.keyframe()
+    source.predicted()
+    await scene.pushed(5)
+    scene.stream.lagging(gone.viewer, "pli")
+    scene.stream.remove(gone.viewer)
+    await scene.pushed(5)
+    assert gone.path.datagrams == []
+    assert staying.viewer.counters.pictures_sent == 5
+
+
+@pytest.mark.parametrize(
+    ("break_off", "reason"),
+    [
+        (PushedSource.end, "the source ended"),
+        (lambda source: source.fail(SourceEnded("the recorder crashed")), "the recorder crashed"),
+    ],
+)
+async def test_viewers_stay_when_the_source_is_opened_again(
+    scene: Scene, break_off: Callable[[PushedSource], None], reason: str
+) -> None:
+    source = await scene.running(3)
+    watcher = scene.join()
+    await until(lambda: watcher.following is Following.LIVE)
+    watcher.arrived()
+    last_timestamp = watcher.viewer.last_timestamp
+    scene.failures = [DeviceOffline("not yet")]
+    break_off(source)
+    again = await scene.source(2)
+    assert source.is_closed
+    assert scene.states == [
+        (StreamState.RUNNING, "a test pushes"),
+        (StreamState.RECONNECTING, reason),
+        (StreamState.RECONNECTING, "not yet"),
+    ]
+    pictures = [again.keyframe(), *again.predicted(2)]
+    await scene.pushed(6)
+    assert watcher.arrived() == byte_stream(*pictures)
+    assert scene.states[-1] == (StreamState.RUNNING, "a test pushes")
+    assert last_timestamp is not None
+    assert watcher.viewer.last_timestamp is not None
+    assert watcher.viewer.last_timestamp > last_timestamp
+
+
+async def test_a_viewer_who_joins_meanwhile_sees_the_last_picture(scene: Scene) -> None:
+    source = await scene.running(3)
+    source.end()
+    await until(lambda: scene.stream.state is StreamState.RECONNECTING)
+    await scene.stream.ready(PATIENCE)
+    watcher = scene.join()
+    await until(lambda: watcher.following is Following.LIVE)
+    assert watcher.viewer.counters.pictures_replayed == 3
+
+
+async def test_a_stopped_stream_says_so_and_keeps_no_pictures(scene: Scene) -> None:
+    source = await scene.running(3)
+    await scene.close()
+    scene.stream.stopped()
+    assert scene.states[-1] == (StreamState.STOPPED, "nobody watches")
+    assert source.is_closed
+    watcher = scene.join()
+    assert watcher.following is Following.WAITING

@@ -1,0 +1,127 @@
+"""The address that STUN servers see, from servers that are played by real sockets."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import structlog
+from aioice import stun
+
+from media_service.ice_url import IceUrl
+from media_service.rtc.media_port import MediaPort
+from media_service.rtc.stun import TransportAddress
+from media_service.stun_discovery import StunDiscovery
+from tests.rtc.receivers import free_ports
+from tests.rtc.udp_end import UdpEnd
+from tests.waiting import until
+
+HOST = "127.0.0.1"
+PUBLIC = ("203.0.113.9", 61_000)
+
+
+class StunServer:
+    """Answers each request with what a test says."""
+
+    def __init__(self, end: UdpEnd) -> None:
+        self.end = end
+        self.url = IceUrl("stun", HOST, end.address[1])
+        self.asked: list[TransportAddress] = []
+
+    async def request(self) -> tuple[stun.Message, TransportAddress]:
+        async with asyncio.timeout(10):
+            datagram, sender = await self.end.arrived.get()
+        self.asked.append(sender)
+        return stun.parse_message(datagram), sender
+
+    async def answer(self, address: TransportAddress | None = None) -> None:
+        """Answer the next request: it was seen as `address`, or as what it is."""
+        request, sender = await self.request()
+        response = stun.Message(request.message_method, stun.Class.RESPONSE, request.transaction_id)
+        response.attributes["XOR-MAPPED-ADDRESS"] = address or sender
+        self.end.send(bytes(response), sender)
+
+    async def refuse(self) -> None:
+        """Answer the next request with an error."""
+        request, sender = await self.request()
+        response = stun.Message(request.message_method, stun.Class.ERROR, request.transaction_id)
+        response.attributes["ERROR-CODE"] = (400, "Bad Request")
+        self.end.send(bytes(response), sender)
+
+
+class Scene:
+    """A media port whose public address is looked for."""
+
+    def __init__(self, port: MediaPort, server: StunServer) -> None:
+        self.port = port
+        self.server = server
+        self.base = (HOST, port.number)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self, *servers: IceUrl) -> StunDiscovery:
+        discovery = StunDiscovery(self.port, servers or (self.server.url,))
+        self._tasks.append(asyncio.get_running_loop().create_task(discovery.run()))
+        return discovery
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.server.end.close()
+        await self.port.aclose()
+
+
+@pytest.fixture
+async def scene() -> AsyncIterator[Scene]:
+    made = Scene(await MediaPort.open([HOST], free_ports()), StunServer(await UdpEnd.open(HOST)))
+    yield made
+    await made.close()
+
+
+async def test_the_address_behind_the_nat_is_found_by_the_media_socket(scene: Scene) -> None:
+    discovery = scene.start()
+    await scene.server.answer(PUBLIC)
+    await until(lambda: discovery.addresses)
+    assert discovery.addresses == ((PUBLIC, scene.base),)
+    assert scene.server.asked == [scene.base]
+
+
+async def test_a_request_that_is_lost_is_repeated(scene: Scene) -> None:
+    discovery = scene.start()
+    await scene.server.request()
+    await scene.server.answer(PUBLIC)
+    await until(lambda: discovery.addresses)
+
+
+async def test_two_servers_that_see_the_same_give_one_address(scene: Scene) -> None:
+    discovery = scene.start(scene.server.url, scene.server.url)
+    await scene.server.answer(PUBLIC)
+    await scene.server.answer(PUBLIC)
+    await until(lambda: discovery.addresses)
+    assert discovery.addresses == ((PUBLIC, scene.base),)
+
+
+async def test_without_a_nat_there_is_nothing_to_announce(scene: Scene) -> None:
+    discovery = scene.start(scene.server.url, scene.server.url)
+    await scene.server.answer()
+    await scene.server.answer(PUBLIC)
+    await until(lambda: discovery.addresses)
+    assert discovery.addresses == ((PUBLIC, scene.base),), "only the second answer told something new"
+
+
+async def test_a_server_in_trouble_is_named_and_the_next_one_asked(scene: Scene) -> None:
+    nobody = await UdpEnd.open(HOST)
+    silent = IceUrl("stun", HOST, nobody.address[1])
+    unresolvable = IceUrl("stun", "a" * 70 + ".invalid", 3478)
+    with structlog.testing.capture_logs() as logs:
+        discovery = scene.start(silent, unresolvable, scene.server.url, scene.server.url)
+        await scene.server.refuse()
+        await scene.server.answer(PUBLIC)
+        await until(lambda: discovery.addresses)
+    nobody.close()
+    assert nobody.arrived.qsize() == 3
+    warnings = [(log["server"], log["reason"]) for log in logs if log["log_level"] == "warning"]
+    assert warnings[0] == (str(silent), f"it does not answer {HOST}")
+    assert warnings[1][0] == str(unresolvable)
+    assert warnings[1][1].startswith("its name cannot be resolved: ")
+    assert warnings[2] == (str(scene.server.url), f"it does not answer {HOST}")
+    assert len(warnings) == 3

@@ -1,0 +1,44 @@
+"""Counters that never fall, whoever leaves."""
+
+from dataclasses import replace
+
+from media_service.rtc.egress import Egress
+from media_service.rtc.viewer import ViewerCounters
+from media_service.stream import Stream
+from media_service.totals import CaptureCounters, Totals
+from tests.media_service.pushed_source import PushedSource
+from tests.rtc.joined import joined_ends
+from tests.rtc.samples import TRACK
+
+
+async def test_viewers_who_left_still_count() -> None:
+    ends = await joined_ends()
+    buffer = Egress(lambda _: None).buffer
+    gone, present = ends.viewer(TRACK, buffer), ends.viewer(TRACK, buffer)
+    for viewer, packets in ((gone, 10), (present, 5)):
+        viewer.counters.packets_sent = packets
+        viewer.counters.nack_count = 1
+        viewer.drops["buffer_full"] = packets
+    totals = Totals()
+    totals.viewer_left(gone)
+    counters, drops = totals.of_viewers([present])
+    assert counters == ViewerCounters(packets_sent=15, nack_count=2)
+    assert drops == {"buffer_full": 15}
+    assert totals.of_viewers([]) == (replace(gone.counters), gone.drops), "asking changes nothing"
+    await ends.dtls.aclose()
+
+
+async def test_streams_that_stopped_still_count_by_kind() -> None:
+    egress = Egress(lambda _: None)
+    streams = []
+    for kind in ("test", "file", "test", None):
+        stream = Stream("phone", PushedSource, egress, lambda _: None)  # type: ignore[arg-type]  # never opened
+        stream.facts = PushedSource(kind=kind).facts if kind else None
+        stream.pictures, stream.octets, stream.keyframes_requested = 3, 300, 1
+        streams.append(stream)
+    totals = Totals()
+    totals.stream_stopped(streams[0])
+    totals.stream_stopped(streams[3])
+    expected = {"test": CaptureCounters(6, 600, 2), "file": CaptureCounters(3, 300, 1)}
+    assert totals.of_streams(streams[1:3]) == expected
+    assert totals.of_streams([]) == {"test": CaptureCounters(3, 300, 1)}
