@@ -14,7 +14,7 @@ from capture.source import Source, SourceFacts
 from capture.worker_thread import WorkerThread
 from encoders.access_unit import AccessUnit
 
-_PICTURES_AHEAD: Final = 16
+_PICTURES_AHEAD: Final = 64
 _BYTES_AHEAD: Final = 1024 * 1024
 """Reading ahead ends at either; a file of any size is never in memory."""
 

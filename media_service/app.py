@@ -141,7 +141,7 @@ async def serve(
         surroundings = Surroundings(
             port, certificate, egress, tasks, candidates, histograms.join.observe, connect_timeout
         )
-        sessions = Sessions(surroundings, devices, capture, _ice_servers(settings), open_controller, grace=grace)
+        sessions = Sessions(surroundings, devices, capture, settings.ice_servers(), open_controller, grace=grace)
         stack.push_async_callback(sessions.aclose)
         tasks.start(sessions.look_after(), "sender reports")
         tasks.start(watch_loop_lag(histograms.loop_lag.observe), "loop lag")
@@ -167,22 +167,6 @@ def _application(settings: Settings, sessions: Sessions, registry: CollectorRegi
         app.router.add_get("/metrics", metrics)
     app.router.add_static("/", _WEB)
     return app
-
-
-def _ice_servers(settings: Settings) -> list[dict[str, str | list[str]]]:
-    """What browsers put into `RTCConfiguration.iceServers`."""
-    servers: list[dict[str, str | list[str]]] = []
-    if settings.stun_servers:
-        servers.append({"urls": [str(url) for url in settings.stun_servers]})
-    if settings.turn_urls and settings.turn_username and settings.turn_credential:
-        servers.append(
-            {
-                "urls": [str(url) for url in settings.turn_urls],
-                "username": settings.turn_username,
-                "credential": settings.turn_credential.get_secret_value(),
-            }
-        )
-    return servers
 
 
 async def _listen(app: web.Application, settings: Settings, stack: AsyncExitStack) -> str:

@@ -4,7 +4,11 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
+from playwright.async_api import Page
+
 from media_service import configuration
+from tests.fixtures.service import RunningService
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -39,3 +43,35 @@ def test_the_changelog_has_this_version() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert "## [Unreleased]" in changelog
     assert f"## [{version}]" in changelog
+
+
+@pytest.mark.browser
+@pytest.mark.adb
+@pytest.mark.asyncio(loop_scope="session")
+async def test_its_example_of_a_player_plays_and_taps(page: Page, demo_service: RunningService) -> None:
+    example = README.split("```js\n")[1].split("```")[0]
+    await page.goto(f"{demo_service.address}page.css")
+    await page.set_content("<video autoplay muted></video>")
+    # The demo phone may still be connecting.
+    device = await page.evaluate(
+        """async () => {
+            for (;;) {
+                const { devices } = await (await fetch("/api/media/devices")).json();
+                const online = devices.find((each) => each.state === "online");
+                if (online) return online.deviceId;
+                await new Promise((resolve) => setTimeout(resolve, 20));
+            }
+        }"""
+    )
+    acknowledged, left = await page.evaluate(
+        f"""async () => {{
+            {example.replace("192.168.1.20:5555", device).replace('type: "touch"', 'seq: 7, type: "touch"')}
+            const said = await new Promise((resolve) => (control.onmessage = (event) => resolve(event.data)));
+            await new Promise((resolve) => document.querySelector("video").requestVideoFrameCallback(resolve));
+            const gone = await fetch(answer.headers.get("Location"), {{ method: "DELETE" }});
+            peer.close();
+            return [JSON.parse(said), gone.ok];
+        }}"""
+    )
+    assert (acknowledged["type"], acknowledged["seq"]) == ("input-ack", 7)
+    assert left is True

@@ -10,5 +10,5 @@ async def until(condition: Callable[[], object], *, timeout: float = 10.0, pause
     With a `pause` of 0 it is looked at in every turn of the event loop.
     """
     async with asyncio.timeout(timeout):
-        while not condition():  # noqa: ASYNC110 what is waited for has no event
+        while not condition():
             await asyncio.sleep(pause)

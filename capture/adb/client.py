@@ -102,7 +102,9 @@ class AdbClient:
 
         Never ends; raises `AdbUnavailable` when the server goes. Whoever stops early closes it (`contextlib.aclosing`).
         """
-        with await AdbConnection.open(self.host, self.port) as connection:
+        async with in_time(self._command_timeout, "host:track-devices-l"):
+            connection = await AdbConnection.open(self.host, self.port)
+        with connection:
             async with in_time(self._command_timeout, "host:track-devices-l"):
                 await connection.ask("host:track-devices-l")
             while True:
@@ -195,25 +197,27 @@ class AdbClient:
 
     async def _query(self, service: str, serial: str | None = None, *, timeout: float | None = None) -> bytes:
         limit = self._command_timeout if timeout is None else timeout
-        with await AdbConnection.open(self.host, self.port) as connection:
-            async with in_time(limit, service):
+        async with in_time(limit, service):
+            with await AdbConnection.open(self.host, self.port) as connection:
                 await connection.ask(service, serial)
                 return await connection.receive_block()
 
     async def _open_service(self, serial: str, service: str, name: str | None = None) -> AdbConnection:
         """A connection on which the device has agreed to `service`, which errors call `name`."""
         transport = f"host:transport:{checked_serial(serial)}"
-        connection = await AdbConnection.open(self.host, self.port)
         try:
             async with in_time(self._command_timeout, f"{name or service[:200]!r} on device {serial!r}"):
-                await connection.ask(transport, serial)
-                await connection.ask(service)
-        except BaseException as error:
-            connection.close()
-            if isinstance(error, AdbError):
-                self._features.pop(serial, None)  # What answers under this serial next may be another device.
+                connection = await AdbConnection.open(self.host, self.port)
+                try:
+                    await connection.ask(transport, serial)
+                    await connection.ask(service)
+                except BaseException:
+                    connection.close()
+                    raise
+                return connection
+        except AdbError:
+            self._features.pop(serial, None)  # What answers under this serial next may be another device.
             raise
-        return connection
 
     async def _shell_v2(self, serial: str, command: CommandLine, name: str) -> ShellResult:
         collected = {STDOUT: bytearray(), STDERR: bytearray()}

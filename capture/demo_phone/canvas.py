@@ -104,6 +104,11 @@ class Canvas:
         samples = zip(yuv((0, 0, 0)), ((height, width), *[(height // 2, width // 2)] * 2), strict=True)
         return cls([np.full(shape, sample, np.uint8) for sample, shape in samples])
 
+    def make_grey(self, top: int) -> None:
+        """Take the colour out of everything from row `top` on."""
+        self.blue[even(top) // 2 :] = 128
+        self.red[even(top) // 2 :] = 128
+
     def to_frame(self) -> av.VideoFrame:
         """A copy as a frame that an encoder may keep."""
         frame = av.VideoFrame(self.width, self.height, "yuv420p")

@@ -21,7 +21,7 @@ class DemoPhone(Phone):
     """A phone with its adbd. Entering the context starts it, leaving it ends everything that runs on it."""
 
     def __init__(self, spec: PhoneSpec | None = None) -> None:
-        """Raises ValueError for a size that the screen cannot have."""
+        """Raises ValueError as `Phone`."""
         super().__init__(spec or PhoneSpec())
         self._adbd = Adbd(self, self.spec.host, self.spec.port)
 

@@ -55,7 +55,9 @@ class Phone:
     """One phone, and everything that its commands work on."""
 
     def __init__(self, spec: PhoneSpec) -> None:
-        """Raises ValueError for a size that the screen cannot have."""
+        """Raises ValueError for a size or a frame rate that the screen cannot have."""
+        if not 1 <= spec.frame_rate <= 120:
+            raise ValueError(f"frame rate {spec.frame_rate}: it must be 1 to 120 pictures per second")
         self.spec = spec
         self.faults = Faults()
         self.screen = Screen(spec.width, spec.height, name=spec.name)

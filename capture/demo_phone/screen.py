@@ -40,6 +40,7 @@ class Screen:
         layout = lay_out(width, height)
         self._canvas = Canvas.from_image(_home_screen(layout))
         self._strip_top = layout.strip_top
+        self._canvas.make_grey(layout.strip_top)
         self._touches = Touches(layout.unit)
         self._add_clock(layout)
         self._add_card(layout, name)

@@ -22,6 +22,7 @@ from capture.screenrecord import (
 from encoders.access_unit import AccessUnit
 from tests.capture.adb.fake_recorder import PPS, SPS, FakePhone, idr, slice_
 from tests.capture.adb.fake_server import TIMEOUT, FakeAdbServer, fail
+from tests.waiting import until
 
 SERIAL = "127.0.0.1:5555"
 
@@ -209,9 +210,7 @@ async def test_a_slow_reader_loses_pictures_up_to_a_keyframe(phone: FakePhone) -
     async with recording(phone.adb) as source:
         recorder = await phone.recorder(1)
         recorder.send(idr(1) + b"".join(slice_(2) for _ in range(QUEUE_LIMIT + 8)))
-        async with asyncio.timeout(TIMEOUT):
-            while source.dropped["slow_reader"] < 9:
-                await asyncio.sleep(0.001)
+        await until(lambda: source.dropped["slow_reader"] == 9)
         got = [await anext(source) for _ in range(QUEUE_LIMIT)]
         assert got[0].is_keyframe
         (await phone.recorder(2)).send(idr(3))

@@ -22,6 +22,7 @@ from capture.source import Source
 from encoders.access_unit import AccessUnit
 from tests.capture.adb.connected_phone import SMALL, connected_phone
 from tests.capture.source_contract import TIMEOUT, SourceContract, decode, take
+from tests.waiting import until
 
 pytestmark = pytest.mark.adb
 
@@ -44,9 +45,7 @@ def is_one_stream(access_units: list[AccessUnit]) -> bool:
 
 
 async def until_no_recorder_is_left(phone: DemoPhone) -> None:
-    async with asyncio.timeout(TIMEOUT):
-        while phone.recorders:
-            await asyncio.sleep(0.005)
+    await until(lambda: not phone.recorders)
 
 
 @asynccontextmanager
@@ -92,9 +91,7 @@ class TestContract(SourceContract):
         tasks_of_others = asyncio.all_tasks()
         await take(source, 3)
         await source.aclose()
-        async with asyncio.timeout(TIMEOUT):
-            while asyncio.all_tasks() - tasks_of_others:
-                await asyncio.sleep(0.005)
+        await until(lambda: asyncio.all_tasks() <= tasks_of_others)
 
 
 @pytest.mark.parametrize("is_raw", [False, True], ids=["shell-v2", "exec"])

@@ -1,6 +1,7 @@
 """The client against a fake server, for what a real one does not do on demand."""
 
 import asyncio
+import socket
 import struct
 from contextlib import aclosing
 from pathlib import Path
@@ -125,6 +126,22 @@ async def test_a_server_that_hangs(hasty: AdbClient, fake_adb: FakeAdbServer) ->
         await hasty.exec(SERIAL, WM_SIZE)
     with pytest.raises(AdbTimeout, match="sync:"):
         await hasty.push(SERIAL, b"x", "/data/x")
+
+
+async def test_a_host_that_does_not_even_refuse() -> None:
+    with socket.socket() as full, socket.socket() as first, socket.socket() as second:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for waiting in (first, second):  # One more than the backlog: whoever comes now gets no answer.
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        client = AdbClient(port=full.getsockname()[1], command_timeout=0.05)
+        with pytest.raises(AdbTimeout, match="host:version"):
+            await client.version()
+        with pytest.raises(AdbTimeout, match="wm size"):
+            await client.exec(SERIAL, WM_SIZE)
+        with pytest.raises(AdbTimeout, match="track-devices"):
+            await anext(client.track_devices())
 
 
 async def test_a_command_that_hangs_is_given_up_and_closed(client: AdbClient, fake_adb: FakeAdbServer) -> None:

@@ -14,6 +14,7 @@ from capture.errors import AdbError, AdbTimeout, CommandFailed, DeviceNotFound, 
 from capture.input_events import VideoSize
 from tests.capture.adb.connected_phone import SMALL, connected_phone
 from tests.fixtures.adb import free_port
+from tests.waiting import until
 
 pytestmark = pytest.mark.adb
 
@@ -143,9 +144,7 @@ async def test_a_command_that_hangs(adb_client: AdbClient) -> None:
     async with connected_phone(adb_client) as phone:
         with pytest.raises(AdbTimeout, match=f"'sleep 3600' on device '{phone.address}' within 0\\.2 s"):
             await adb_client.shell(phone.address, command_line(["sleep", "3600"]), timeout=0.2)
-        async with asyncio.timeout(TIMEOUT):
-            while phone.processes.named("sleep"):
-                await asyncio.sleep(0.01)
+        await until(lambda: not phone.processes.named("sleep"))
 
 
 async def test_a_phone_that_loses_its_network(adb_client: AdbClient) -> None:
@@ -153,10 +152,9 @@ async def test_a_phone_that_loses_its_network(adb_client: AdbClient) -> None:
         sleeping = asyncio.get_running_loop().create_task(
             adb_client.shell(phone.address, command_line(["sleep", "3600"]))
         )
+        await until(lambda: phone.processes.named("sleep"))
+        await phone.go_offline()
         async with asyncio.timeout(TIMEOUT):
-            while not phone.processes.named("sleep"):
-                await asyncio.sleep(0.01)
-            await phone.go_offline()
             with pytest.raises(DeviceOffline, match=f"'{phone.address}' went away while it ran 'sleep 3600'"):
                 await sleeping
         await until_state(adb_client, phone.address, "offline", "")

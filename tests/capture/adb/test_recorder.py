@@ -18,6 +18,7 @@ from capture.adb.wire import EXIT, STDERR, STDOUT
 from encoders.access_unit import AccessUnit
 from tests.capture.adb.fake_recorder import idr, slice_
 from tests.capture.adb.fake_server import TIMEOUT, packet
+from tests.waiting import until
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -102,9 +103,7 @@ def test_a_busy_event_loop_is_not_a_quiet_pipe(run: Run) -> None:
         async with connected(0.02, is_raw=True) as (owner, _, ours, phone):
             with other, ready:
                 phone.sendall(data[:1_501])
-                async with asyncio.timeout(TIMEOUT):
-                    while unread(ours):
-                        await asyncio.sleep(0)
+                await until(lambda: not unread(ours), pause=0)
                 loop.add_reader(other, be_busy)
                 ready.sendall(b"now")
                 assert len((await owner.next_picture()).nal_units[-1]) == 3_003
