@@ -130,7 +130,8 @@ def print_outcomes(outcomes: Sequence[Outcome]) -> None:
         "MB/viewer", "join ms", "packets", "lost", "sender %", "waited %", "receivers %", "Mbit/s",
     )  # fmt: skip
     rows = [_row(outcome.scenario, outcome.median) for outcome in outcomes if outcome.median is not None]
-    print(table(columns, rows))
+    if rows:
+        print(table(columns, rows))
     for outcome in outcomes:
         for failure in outcome.failures:
             print(f"FAILED: {outcome.scenario}: {failure}")

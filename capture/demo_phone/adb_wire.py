@@ -58,8 +58,8 @@ def checksum(payload: bytes) -> int:
 
 def serialize(packet: Packet, version: int) -> bytes:
     """The packet's bytes on a connection that speaks `version`."""
-    # Who receives a CNXN does not know the version yet.
-    has_checksum = version < VERSION_WITHOUT_CHECKSUM or packet.command is Command.CNXN
+    # Until both have said CNXN no version is agreed on.
+    has_checksum = version < VERSION_WITHOUT_CHECKSUM or packet.command in (Command.CNXN, Command.AUTH)
     data_check = checksum(packet.payload) if has_checksum else 0
     magic = packet.command ^ 0xFFFFFFFF
     header = _HEADER.pack(packet.command, packet.argument0, packet.argument1, len(packet.payload), data_check, magic)

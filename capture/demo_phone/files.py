@@ -89,11 +89,14 @@ class Files:
                 yield basename(name), self._files[name]
 
     def _make_folders(self, path: str) -> None:
-        while path not in self._files:
-            self._files[path] = File(_FOLDER_MODE, 0)
+        missing = []
+        while path not in self._files and path != "/":
+            missing.append(path)
             path = dirname(path)
-        if not self._files[path].is_folder:
+        if path in self._files and not self._files[path].is_folder:
             raise StorageError("Not a directory")
+        for folder in [path, *missing]:
+            self._files.setdefault(folder, File(_FOLDER_MODE, 0))
 
 
 def _normal(path: str) -> str:

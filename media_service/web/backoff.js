@@ -5,7 +5,7 @@ const FIRST_MS = 250;
 const LONGEST_MS = 5000;
 
 /**
- * Doubles from 0.25 s to 5 s. Half of it is random, so that the viewers of a service that comes back do not come at once.
+ * Doubles from 0.25 s to 5 s. Half of it is random, so that not all viewers come at once when the service comes back.
  *
  * @param {number} failures tries that failed since the last good connection, 0 for the first
  * @param {number} random from 0 up to 1

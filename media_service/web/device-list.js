@@ -73,10 +73,10 @@ export class DeviceList extends EventTarget {
     this.#shown = shown;
     const focused = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset.device;
     this.#list.replaceChildren(...this.devices.map((device) => item(device, device.deviceId === current)));
-    if (focused) /** @type {HTMLElement | null} */ (this.#list.querySelector(`a[data-device="${CSS.escape(focused)}"]`))?.focus();
-    this.#select.replaceChildren(
-      ...this.devices.map(({ deviceId, model }) => new Option(model || deviceId, deviceId, false, deviceId === current)),
-    );
+    if (focused) [...this.#list.querySelectorAll("a")].find(({ dataset }) => dataset.device === focused)?.focus();
+    const option = (/** @type {Device} */ { deviceId, model }) =>
+      new Option(model || deviceId, deviceId, false, deviceId === current);
+    this.#select.replaceChildren(...this.devices.map(option));
     this.#select.hidden = this.devices.length < 2;
   }
 

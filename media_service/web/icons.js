@@ -3,7 +3,8 @@
 
 /** @param {string} paths */
 const icon = (paths) =>
-  `<svg viewBox="0 0 24 24" width="22" height="22" fill="none" stroke="currentColor" stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">${paths}</svg>`;
+  `<svg viewBox="0 0 24 24" width="22" height="22" fill="none" stroke="currentColor" stroke-width="1.6"
+    stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">${paths}</svg>`;
 
 export const icons = {
   back: icon('<path d="M15.5 5.5 8 12l7.5 6.5Z"/>'),
@@ -13,7 +14,8 @@ export const icons = {
   volumeDown: icon('<path d="M4 10v4h3l4 3.5v-11L7 10Z"/><path d="M14.5 12h6"/>'),
   power: icon('<path d="M12 4v7"/><path d="M7.5 7.2a7 7 0 1 0 9 0"/>'),
   keyboard: icon(
-    '<rect x="3" y="6" width="18" height="12" rx="2.5"/><path d="M7 10h.01M10.33 10h.01M13.67 10h.01M17 10h.01M8.5 14h7"/>',
+    '<rect x="3" y="6" width="18" height="12" rx="2.5"/>' +
+      '<path d="M7 10h.01M10.33 10h.01M13.67 10h.01M17 10h.01M8.5 14h7"/>',
   ),
   statistics: icon('<path d="M4 15.5h3l2.5-8 4 11 2.5-6.5H20"/>'),
   enlarge: icon('<path d="M9 4H4v5M15 4h5v5M9 20H4v-5M15 20h5v-5"/>'),

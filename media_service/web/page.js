@@ -17,11 +17,15 @@ function namedDevice() {
   return new URL(location.href).searchParams.get("device");
 }
 
+/** The phone that is watched while the address names none: the first there was, for as long as it is listed. */
+let firstDevice = /** @type {string | null} */ (null);
+
 function watch() {
   const watched = viewer.getAttribute("device");
+  const isListed = list.devices.some(({ deviceId }) => deviceId === firstDevice);
   const first = list.devices.find(({ state }) => state === "online") ?? list.devices[0];
-  // A phone that was chosen by nobody stays chosen, whatever joins the list before it.
-  const device = namedDevice() ?? watched ?? first?.deviceId ?? null;
+  if (!isListed && first) firstDevice = first.deviceId;
+  const device = namedDevice() ?? firstDevice;
   const known = list.devices.find(({ deviceId }) => deviceId === device);
   if (known?.width && known.height) {
     viewer.setAttribute("width", String(known.width));
@@ -39,7 +43,7 @@ function showEmpty(isEmpty) {
   empty.hidden = !isEmpty || !(list.isKnown || list.problem);
   const [title, text] = list.problem
     ? ["The service does not answer", `${list.problem} This page goes on asking.`]
-    : ["No phone is connected", "Connect one with “adb connect HOST:PORT” on the machine that runs the service. It appears here by itself."];
+    : ["No phone is connected", "Connect one with “adb connect HOST:PORT” where the service runs; it then appears here."];
   const [heading, words] = empty.children;
   heading.textContent = title;
   words.textContent = text;

@@ -5,8 +5,8 @@
  *     <script type="module" src="https://media.example/phone-viewer.js"></script>
  *     <phone-viewer device="192.168.1.2:5555"></phone-viewer>
  *
- * Attributes: `device`; `api`, the API's address, by default beside this module; `width` and `height`, the phone's shape
- * before its first picture; `statistics`, present while the numbers are open. It fills the box that the page gives it.
+ * Attributes: `device`; `api`, the API's address, by default beside this module; `width` and `height`, the phone's
+ * shape before its first picture; `statistics`, present while the numbers are open. It fills the box that the page gives it.
  */
 
 import { icons } from "./icons.js";
@@ -43,6 +43,11 @@ const KEYS = [
   ["Power", icons.power, AndroidKey.POWER],
 ];
 
+/** @param {string} name @param {string} picture @param {string} attributes */
+const button = (name, picture, attributes) =>
+  `<button type="button" aria-label="${name}" title="${name}" ${attributes}>${picture}</button>`;
+const keys = KEYS.map(([name, picture, key]) => button(name, picture, `data-key="${key}"`));
+
 const template = document.createElement("template");
 template.innerHTML = `
   <div class="frame">
@@ -57,14 +62,17 @@ template.innerHTML = `
       </p>
     </header>
     <div class="toolbar" role="toolbar" aria-label="Phone buttons">
-      ${KEYS.map(([name, picture, key], index) => `${index === 3 ? "<hr>" : ""}<button type="button" data-key="${key}" aria-label="${name}" title="${name}">${picture}</button>`).join("")}
+      ${keys.slice(0, 3).join("")}
       <hr>
-      <button type="button" data-action="keyboard" aria-label="Keyboard" title="Keyboard">${icons.keyboard}</button>
-      <button type="button" data-action="statistics" aria-label="Numbers" title="Numbers" aria-pressed="false">${icons.statistics}</button>
-      <button type="button" data-action="fullscreen" aria-label="Full screen" title="Full screen">${icons.enlarge}</button>
+      ${keys.slice(3).join("")}
+      <hr>
+      ${button("Keyboard", icons.keyboard, 'data-action="keyboard"')}
+      ${button("Numbers", icons.statistics, 'data-action="statistics" aria-pressed="false"')}
+      ${button("Full screen", icons.enlarge, 'data-action="fullscreen"')}
     </div>
     <div class="screen">
-      <video muted autoplay playsinline disablepictureinpicture disableremoteplayback tabindex="-1" aria-hidden="true"></video>
+      <video muted autoplay playsinline disablepictureinpicture disableremoteplayback tabindex="-1"
+        aria-hidden="true"></video>
       <canvas hidden aria-hidden="true"></canvas>
       <textarea aria-label="Phone screen: what you type goes to the phone, Shift and Tab leaves it" autocapitalize="off"
         autocomplete="off" autocorrect="off" spellcheck="false" rows="1"></textarea>
@@ -202,7 +210,8 @@ export class PhoneViewerElement extends HTMLElement {
     if (state !== "live" && state !== "connecting") this.#still.keep();
     this.#find(".frame").dataset.state = state;
     this.#find(".state span").textContent = STATE_WORDS[state];
-    this.#find(".notice strong").textContent = state === "connecting" || state === "reconnecting" ? `${STATE_WORDS[state]}…` : STATE_WORDS[state];
+    const isUnderWay = state === "connecting" || state === "reconnecting";
+    this.#find(".notice strong").textContent = STATE_WORDS[state] + (isUnderWay ? "…" : "");
     this.#find(".notice .reason").textContent = reason;
     if (state !== "live") for (const cell of this.#root.querySelectorAll("[data-number]")) cell.textContent = "";
     if (!this.#viewer?.stats) this.#panel.show(null);

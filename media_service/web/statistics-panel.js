@@ -37,13 +37,24 @@ export const DELAY_HINT =
   "Network + buffer + decode: half of the round trip, the time in the jitter buffer and the time in the decoder. " +
   "Not in it: capture and encoding on the phone, and your display.";
 
+const FRAME_RATE_HINT = "Pictures decoded per second; a still screen sends few";
+const INPUT_HINT = "From your last input to the service's word that the phone has it";
+const ROUND_TRIP_HINT = "Between this browser and the service";
+
+/** @param {Statistics} stats */
+const size = ({ width, height }) => (width ? `${width} × ${height}` : UNKNOWN);
+/** @param {Statistics} stats */
+const freezes = ({ freezes, freezeMs }) => (freezes ? `${freezes} (${milliseconds(freezeMs)})` : "none");
+/** @param {Statistics} stats */
+const dropped = ({ framesDropped, framesDecoded }) => `${framesDropped} of ${framesDecoded + framesDropped}`;
+
 /** @type {ReadonlyArray<{title: string, rows: Row[]}>} */
 const GROUPS = [
   {
     title: "Picture",
     rows: [
-      { name: "Frame rate", hint: "Pictures decoded per second; a still screen sends few", value: ({ stats }) => frameRate(stats.framesPerSecond) },
-      { name: "Size", value: ({ stats }) => (stats.width ? `${stats.width} × ${stats.height}` : UNKNOWN) },
+      { name: "Frame rate", hint: FRAME_RATE_HINT, value: ({ stats }) => frameRate(stats.framesPerSecond) },
+      { name: "Size", value: ({ stats }) => size(stats) },
       { name: "Codec", hint: "As negotiated; the stream may use less", value: ({ stats }) => stats.codec || UNKNOWN },
       { name: "Capture", hint: "How the phone's screen is captured", value: ({ capture }) => capture },
     ],
@@ -52,10 +63,10 @@ const GROUPS = [
     title: "Delay",
     rows: [
       { name: "Delay", hint: DELAY_HINT, value: ({ stats }) => milliseconds(stats.delayMs) },
-      { name: "Round trip", hint: "Between this browser and the service", value: ({ stats }) => milliseconds(stats.roundTripMs) },
+      { name: "Round trip", hint: ROUND_TRIP_HINT, value: ({ stats }) => milliseconds(stats.roundTripMs) },
       { name: "Jitter buffer", hint: "Average stay of a picture", value: ({ stats }) => milliseconds(stats.jitterBufferMs) },
       { name: "Decode", hint: "Average per picture", value: ({ stats }) => milliseconds(stats.decodeMs) },
-      { name: "Input", hint: "From your last input to the service's word that the phone has it", value: ({ inputLatencyMs }) => milliseconds(inputLatencyMs) },
+      { name: "Input", hint: INPUT_HINT, value: ({ inputLatencyMs }) => milliseconds(inputLatencyMs) },
     ],
   },
   {
@@ -69,8 +80,8 @@ const GROUPS = [
   {
     title: "Trouble since the start",
     rows: [
-      { name: "Freezes", value: ({ stats }) => (stats.freezes ? `${stats.freezes} (${milliseconds(stats.freezeMs)})` : "none") },
-      { name: "Dropped pictures", value: ({ stats }) => `${stats.framesDropped} of ${stats.framesDecoded + stats.framesDropped}` },
+      { name: "Freezes", value: ({ stats }) => freezes(stats) },
+      { name: "Dropped pictures", value: ({ stats }) => dropped(stats) },
       { name: "Lost packets", value: ({ stats }) => `${stats.packetsLost}, ${stats.retransmitted} resent` },
       { name: "Keyframes", value: ({ stats }) => `${stats.keyframesDecoded}, ${stats.keyframeRequests} asked for` },
     ],

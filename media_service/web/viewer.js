@@ -11,8 +11,8 @@
  */
 
 import { backoff } from "./backoff.js";
-import { CatchUp } from "./catch-up.js";
 import { IceServers } from "./ice-servers.js";
+import { awaitPictureAfter, followPictures } from "./pictures.js";
 import { Refusal } from "./refusal.js";
 import { Sample, measure } from "./statistics.js";
 import { TouchInput } from "./touch.js";
@@ -30,12 +30,11 @@ const GOOD_CONNECTION_MS = 5000;
 const REFUSED_RETRY_MS = 5000;
 /** Pictures that come this long after the service lost the phone were taken since. */
 const ON_THEIR_WAY_MS = 1000;
-/** After a replay a still screen sends nothing more; then this silence says that it is over. */
-const SILENCE_MS = 120;
 
 /**
  * Fires `state` on every change of state, reason or next try, `picture` at the first picture of a session, `caught-up`
- * when its pictures are live, `stats` once a second, and `message` (CustomEvent of ServiceMessage) for the service's news.
+ * when its pictures are live, `stats` once a second, and `message` (CustomEvent of ServiceMessage) for what the service
+ * says.
  */
 export class PhoneViewer extends EventTarget {
   #video;
@@ -61,7 +60,7 @@ export class PhoneViewer extends EventTarget {
   #sample = null;
   #listening = new AbortController();
 
-  /** When the next try begins (`performance.now()`): null while none is waited for, Infinity when only `retry` begins one. */
+  /** When the next try begins (`performance.now()`); null while none is waited for, Infinity if only `retry` can. */
   retryAt = /** @type {number | null} */ (null);
   /** Of the present session, as `performance.now()`; null until then. */
   firstPictureAt = /** @type {number | null} */ (null);
@@ -232,33 +231,23 @@ export class PhoneViewer extends EventTarget {
       clearInterval(this.#statisticsTimer);
       if (isCurrent()) this.#statisticsTimer = setInterval(() => this.#measure(session), STATISTICS_PERIOD_MS);
     });
-    this.#awaitPictures(session);
+    followPictures(this.#video, {
+      isWanted: isCurrent,
+      first: () => this.#showFirstPicture(),
+      caughtUp: () => this.#showLivePictures(),
+    });
   }
 
-  /** @param {WhepSession} session */
-  #awaitPictures(session) {
-    const catchUp = new CatchUp();
-    /** @type {ReturnType<typeof setTimeout> | undefined} */
-    let silence;
-    const caughtUp = () => {
-      if (this.#session !== session || this.caughtUpAt !== null) return;
-      this.caughtUpAt = performance.now();
-      this.dispatchEvent(new Event("caught-up"));
-    };
-    const shown = (/** @type {number} */ now, /** @type {{rtpTimestamp?: number}} */ metadata) => {
-      if (this.#session !== session) return;
-      if (this.firstPictureAt === null) {
-        this.firstPictureAt = performance.now();
-        this.#hasBeenLive = true;
-        this.dispatchEvent(new Event("picture"));
-        this.#enter(this.#deviceProblem ? "device-lost" : "live", this.#deviceProblem);
-      }
-      clearTimeout(silence);
-      if (metadata.rtpTimestamp === undefined || catchUp.picture(now, metadata.rtpTimestamp)) return caughtUp();
-      silence = setTimeout(caughtUp, SILENCE_MS);
-      this.#video.requestVideoFrameCallback(shown);
-    };
-    this.#video.requestVideoFrameCallback(shown);
+  #showFirstPicture() {
+    this.firstPictureAt = performance.now();
+    this.#hasBeenLive = true;
+    this.dispatchEvent(new Event("picture"));
+    this.#enter(this.#deviceProblem ? "device-lost" : "live", this.#deviceProblem);
+  }
+
+  #showLivePictures() {
+    this.caughtUpAt = performance.now();
+    this.dispatchEvent(new Event("caught-up"));
   }
 
   /** @param {ServiceMessage} message */
@@ -276,13 +265,10 @@ export class PhoneViewer extends EventTarget {
   /** Pictures prove better than any message that the phone is back, except those that were already on their way. */
   #awaitDevice() {
     const session = this.#session;
-    const lostAt = performance.now();
-    const shown = (/** @type {number} */ now) => {
-      if (this.#session !== session || this.#state !== "device-lost") return;
-      if (now - lostAt > ON_THEIR_WAY_MS) this.#enter("live", (this.#deviceProblem = ""));
-      else this.#video.requestVideoFrameCallback(shown);
-    };
-    this.#video.requestVideoFrameCallback(shown);
+    awaitPictureAfter(this.#video, performance.now() + ON_THEIR_WAY_MS, {
+      isWanted: () => this.#session === session && this.#state === "device-lost",
+      shown: () => this.#enter("live", (this.#deviceProblem = "")),
+    });
   }
 
   /** @param {string} reason */

@@ -102,6 +102,7 @@ class StandIn:
         self.inputs: list[dict[str, Any]] = []
         self.address = ""
         self._changed = asyncio.Event()
+        self._connections: list[RTCPeerConnection] = []
 
     async def until(self, condition: Callable[[], bool], timeout: float = 10) -> None:
         """Wait until the condition holds; raises `TimeoutError` when it does not within so many seconds."""
@@ -139,7 +140,9 @@ class StandIn:
             yield
         finally:
             await runner.cleanup()
-            await self.end_sessions()
+            for connection in self._connections:
+                await connection.close()
+            self.open_sessions.clear()
 
     def _application(self) -> web.Application:
         application = web.Application()
@@ -187,6 +190,7 @@ class StandIn:
 
     async def _connect(self, sdp: str) -> Peer:
         peer = Peer(RTCPeerConnection())
+        self._connections.append(peer.connection)
 
         def on_message(text: str) -> None:
             message = json.loads(text)

@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page
 
+from benchmarks.instruments import instruments
 from capture.adb.client import AdbClient
 from capture.adb.command_line import command_line
 from tests.fixtures.adb import RunningAdb
@@ -15,32 +16,7 @@ from tests.fixtures.service import RunningService, running_service
 
 pytestmark = [pytest.mark.browser, pytest.mark.adb, pytest.mark.asyncio(loop_scope="session")]
 
-STRIP = Path("capture/demo_phone/strip.js").read_text()
-
-INSTRUMENTS = (
-    STRIP.replace("export function", "function")
-    + """
-const view = () => document.querySelector("phone-viewer");
-const context = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
-window.viewer = () => view().viewer;
-window.video = () => view().shadowRoot.querySelector("video");
-window.strip = () => readVideoStrip(window.video(), context);
-window.inbound = async () => {
-  const report = await window.viewer().getStats();
-  return [...report.values()].find((each) => each.type === "inbound-rtp" && each.kind === "video");
-};
-window.until = async (condition, timeout = 15000) => {
-  const end = performance.now() + timeout;
-  for (;;) {
-    const value = await condition();
-    if (value) return value;
-    const { state, reason } = window.viewer();
-    if (performance.now() > end) throw new Error(`never came true: ${condition}; ${state} ${reason}`);
-    await new Promise((resume) => setTimeout(resume, 10));
-  }
-};
-"""
-)
+INSTRUMENTS = instruments()
 
 
 async def watch(page: Page, address: str, device: str | None = None) -> None:

@@ -92,6 +92,7 @@ async def test_it_says_why_the_service_ended_the_session(live_page: Page, stand_
     await stand_in.end_sessions()
     await live_page.wait_for_function("states.length > 0")
     assert (await live_page.evaluate("states[0]"))[:2] == ["reconnecting", "the stream ended"]
+    await until_live(live_page)
 
 
 async def test_it_comes_back_when_the_service_does(page: Page, stand_in: StandIn) -> None:
@@ -180,7 +181,8 @@ async def test_another_phone_is_chosen_from_the_list(page: Page, stand_in: Stand
     assert urlsplit(page.url).query == "device=10.0.0.2%3A5555"
     await expect(page.get_by_role("link", name="Galaxy S23")).to_have_attribute("aria-current", "page")
     await page.go_back()
-    await stand_in.until(lambda: len(stand_in.offers) == 2)
+    await stand_in.until(lambda: [device for device, _ in stand_in.offers][2:] == ["phone-1"])
+    await until_live(page)
 
 
 async def test_a_narrow_page_has_a_menu_of_phones(page: Page, stand_in: StandIn) -> None:
@@ -189,6 +191,14 @@ async def test_a_narrow_page_has_a_menu_of_phones(page: Page, stand_in: StandIn)
     await page.goto(stand_in.address)
     await page.get_by_label("Phone", exact=True).select_option("Galaxy S23")
     await stand_in.until(lambda: "phone-2" in [device for device, _ in stand_in.offers])
+    await until_live(page)
+
+
+async def test_a_phone_that_nobody_named_gives_way_when_it_is_gone(live_page: Page, stand_in: StandIn) -> None:
+    stand_in.devices = [description("phone-2", "Galaxy S23")]
+    await live_page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    await stand_in.until(lambda: [device for device, _ in stand_in.offers] == ["phone-1", "phone-2"])
+    await until_live(live_page)
 
 
 async def test_a_phone_that_comes_later_is_played(page: Page, stand_in: StandIn) -> None:

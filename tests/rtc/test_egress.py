@@ -241,7 +241,8 @@ async def test_a_keyframe_that_waited_too_long_is_asked_for_again(stage: Stage) 
 
 async def test_a_picture_that_cannot_be_packetised_costs_only_itself(stage: Stage) -> None:
     path = RecordingPath()
-    stage.add_viewer(path)
+    for each in (path, LightPath(), LightPath()):
+        stage.add_viewer(each)
     reported: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
     stage.push(is_keyframe=True)

@@ -38,7 +38,10 @@ def test_no_payload_is_too_large(nal_units: list[bytes]) -> None:
     assert max(map(len, packetize(nal_units))) <= MAX_PAYLOAD
 
 
-@given(st.integers(MAX_PAYLOAD + 1, 40 * MAX_PAYLOAD))
+whole_fragments = st.integers(2, 40).map(lambda count: 1 + count * (MAX_PAYLOAD - 2))
+
+
+@given(st.integers(MAX_PAYLOAD + 1, 40 * MAX_PAYLOAD) | whole_fragments)
 def test_all_fragments_but_the_last_are_of_one_size(size: int) -> None:
     *full, last = packetize([nal_unit(5, size)])
     assert {len(payload) for payload in full} == {MAX_PAYLOAD}

@@ -72,6 +72,17 @@ def test_what_came_meanwhile_keeps_its_own_timestamp(viewer: Viewer) -> None:
     assert not replay.is_broken
 
 
+def test_a_picture_that_follows_quickly_does_not_go_back_in_time(viewer: Viewer) -> None:
+    pictures = group(10)
+    cache = filled(pictures)
+    last = viewer.last_timestamp = pictures[-1].timestamp
+    replay = Replay(viewer, cache)
+    squeezed_end = taken(replay)[-1][1]
+    cache.add(group(2, first=10, begin=pictures[-1].captured_at, interval=1 / 240)[1])
+    assert last + CLOCK_RATE // 240 < squeezed_end
+    assert taken(replay) == [(11, squeezed_end + 1)]
+
+
 def test_a_new_keyframe_shortens_the_way(viewer: Viewer) -> None:
     cache = filled(group(50))
     replay = Replay(viewer, cache)

@@ -168,6 +168,17 @@ def test_our_sender_report_is_read_by_aiortc(ssrc: int, ntp: int, timestamp: int
     assert description.chunks == [oracle.RtcpSourceInfo(ssrc, [(1, cname)])]
 
 
+@pytest.mark.parametrize("length", range(8))
+def test_the_items_of_a_description_end_with_a_zero_byte(length: int) -> None:
+    description = rtcp.sender_report(OURS, 0, 0, 0, 0, b"c" * length)[28:]
+    assert len(description) == 4 * int.from_bytes(description[2:4], "big") + 4
+    items = description[8:]
+    assert items[: 2 + length] == bytes((1, length)) + b"c" * length
+    # RFC 3550 section 6.5: one or more zero bytes, up to the next 32-bit boundary.
+    assert 1 <= len(items[2 + length :]) <= 4
+    assert not any(items[2 + length :])
+
+
 @given(st.lists(uint32, min_size=1, max_size=2), st.binary(max_size=40))
 def test_our_goodbye_is_read_by_aiortc(ssrcs: list[int], cname: bytes) -> None:
     report, description, bye = oracle.RtcpPacket.parse(rtcp.bye(tuple(ssrcs), cname))

@@ -93,6 +93,12 @@ def test_a_cut_message_is_none() -> None:
     assert stun.parse(genuine + bytes(4)) is None
 
 
+@pytest.mark.parametrize("first", [4, 0x16, 0x40, 0x80, 0xFF])
+def test_what_begins_like_another_protocol_is_none(first: int) -> None:
+    # RFC 7983 section 7: STUN is 0..3.
+    assert stun.parse(bytes((first,)) + browser_check()[1:]) is None
+
+
 @pytest.mark.parametrize("length", [0, 19, 21, 24])
 def test_an_integrity_of_another_length_is_refused(length: int) -> None:
     value = bytes(length + -length % 4)

@@ -37,6 +37,7 @@ class FakeNetwork:
         self._changed = asyncio.Condition()
         adb.on("host:track-devices-l", self.track)
         adb.on("host:connect:", self._connect)
+        adb.on("host:disconnect:", okay(b"disconnected"))
 
     async def lists(self, devices: dict[str, str]) -> None:
         async with self._changed:
@@ -91,7 +92,7 @@ async def test_devices_are_connected_at_the_start(fake_adb: FakeAdbServer) -> No
 
 async def test_a_device_that_is_listed_already_is_left_alone(fake_adb: FakeAdbServer) -> None:
     network = FakeNetwork(fake_adb)
-    await network.lists({ADDRESS: "offline"})
+    await network.lists({ADDRESS: "unauthorized"})
     async with keeping(fake_adb, ADDRESS, "10.0.0.6"):
         await network.until_attempts(1)
     assert network.attempts == ["10.0.0.6:5555"]
@@ -110,6 +111,15 @@ async def test_a_device_that_is_gone_is_connected_again(fake_adb: FakeAdbServer)
         for count in range(1, 4):
             await network.until_attempts(count)
             await network.lists({})
+
+
+async def test_a_device_that_stays_offline_is_dropped_and_connected_anew(fake_adb: FakeAdbServer) -> None:
+    network = FakeNetwork(fake_adb)
+    await network.lists({ADDRESS: "offline"})
+    async with keeping(fake_adb, ADDRESS):
+        await network.until_attempts(1)
+        await fake_adb.until_asked(f"host:disconnect:{ADDRESS}")
+    assert fake_adb.asked.index(f"host:disconnect:{ADDRESS}") < fake_adb.asked.index(f"host:connect:{ADDRESS}")
 
 
 async def test_a_server_that_comes_late(fake_adb: FakeAdbServer) -> None:

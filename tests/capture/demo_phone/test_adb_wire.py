@@ -40,13 +40,14 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
 def test_open_on_the_wire() -> None:
     packet = Packet(Command.OPEN, 7, 0, b"shell:ls\0")
     assert serialize(packet, VERSION_WITHOUT_CHECKSUM) == (
-        b"OPEN" b"\x07\0\0\0" b"\0\0\0\0" b"\x09\0\0\0" b"\0\0\0\0" b"\xb0\xaf\xba\xb1" b"shell:ls\0"
+        b"OPEN\x07\0\0\0\0\0\0\0\x09\0\0\0\0\0\0\0\xb0\xaf\xba\xb1shell:ls\0"
     )
 
 
-def test_old_versions_and_every_cnxn_carry_the_sum_of_the_bytes() -> None:
+def test_old_versions_and_the_handshake_carry_the_sum_of_the_bytes() -> None:
     assert serialize(Packet(Command.WRTE, 1, 2, b"abc"), VERSION_WITH_CHECKSUM)[16:20] == b"\x26\x01\0\0"
     assert serialize(Packet(Command.CNXN, 1, 2, b"abc"), VERSION_WITHOUT_CHECKSUM)[16:20] == b"\x26\x01\0\0"
+    assert serialize(Packet(Command.AUTH, 1, 0, b"abc"), VERSION_WITHOUT_CHECKSUM)[16:20] == b"\x26\x01\0\0"
     assert checksum(b"\xff" * 100) == 25500
 
 

@@ -1,0 +1,375 @@
+"""The demo phone and the real adb."""
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from capture.demo_phone.adb_stream import AdbStream
+from capture.demo_phone.farm import DemoPhone
+from capture.demo_phone.input_log import MotionEvent
+from capture.demo_phone.phone import PhoneSpec
+from capture.demo_phone.strip import Strip
+from capture.demo_phone.touches import Motion
+from tests.capture.demo_phone.pictures import decode, read_strips
+from tests.fixtures.adb import RunningAdb
+from tests.fixtures.demo_phone import DemoPhoneProcess
+
+pytestmark = pytest.mark.adb
+
+TIMEOUT = 30.0
+RECORD = "screenrecord --output-format=h264"
+
+small = pytest.mark.parametrize("demo_phone", [PhoneSpec(width=240, height=320)], indirect=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How an adb command ended."""
+
+    exit_code: int
+    output: bytes
+    errors: str
+
+
+class Adb:
+    """The adb command line, talking to the tests' server."""
+
+    def __init__(self, server: RunningAdb) -> None:
+        self._command = (str(server.binary), "-P", str(server.port))
+
+    async def __call__(self, *arguments: str) -> Done:
+        async with self.started(*arguments) as process:
+            output, errors = await process.communicate()
+        assert process.returncode is not None
+        return Done(process.returncode, output, errors.decode())
+
+    @asynccontextmanager
+    async def started(self, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+        """A running command, which is killed when the block ends before it."""
+        pipe = subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(*self._command, *arguments, stdin=pipe, stdout=pipe, stderr=pipe)
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.communicate()
+
+
+@pytest.fixture
+async def adb(adb_server: RunningAdb) -> Adb:
+    return Adb(adb_server)
+
+
+@pytest.fixture
+async def serial(adb: Adb, demo_phone: DemoPhone) -> AsyncIterator[str]:
+    """The serial of the phone, which adb is connected to."""
+    assert (await adb("connect", demo_phone.address)).output.decode().startswith("connected to")
+    yield demo_phone.address
+    await adb("disconnect", demo_phone.address)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(TIMEOUT):
+        while not condition():
+            await asyncio.sleep(0.002)
+
+
+async def until_adb(adb: Adb, serial: str, state: str) -> None:
+    """Wait until `adb devices` lists the phone in this state, "" for not at all."""
+    async with asyncio.timeout(TIMEOUT):
+        while True:
+            match = re.search(rf"^{re.escape(serial)}\s+(\S+)", (await adb("devices")).output.decode(), re.MULTILINE)
+            if (match[1] if match else "") == state:
+                return
+            await asyncio.sleep(0.01)
+
+
+async def echo(stream: AdbStream) -> None:
+    while data := await stream.read():
+        await stream.write(data)
+
+
+def steps(strips: list[Strip]) -> list[int]:
+    return [later.frame_number - earlier.frame_number for earlier, later in zip(strips, strips[1:], strict=False)]
+
+
+@small
+async def test_it_is_a_device(adb: Adb, serial: str) -> None:
+    devices = (await adb("devices", "-l")).output.decode()
+    assert re.search(
+        rf"^{re.escape(serial)} +device product:demo_phone model:Demo_Phone device:demo ", devices, re.MULTILINE
+    )
+    assert (await adb("-s", serial, "get-state")).output == b"device\n"
+    assert (await adb("-s", serial, "features")).output.split() == [b"shell_v2", b"cmd", b"stat_v2"]
+
+
+@small
+async def test_shell(adb: Adb, serial: str) -> None:
+    assert await adb("-s", serial, "shell", "wm size") == Done(0, b"Physical size: 240x320\n", "")
+    assert await adb("-s", serial, "shell", "echo out; echo err >&2; exit 7") == Done(7, b"out\n", "err\n")
+    unknown = await adb("-s", serial, "shell", "nosuch", "a b")
+    assert unknown == Done(127, b"", "/system/bin/sh: nosuch: inaccessible or not found\n")
+    old = await adb("-s", serial, "shell", "-x", "echo out; exit 7")
+    assert old == Done(0, b"out\n", "")
+
+
+@small
+async def test_shell_reads_standard_input(adb: Adb, serial: str) -> None:
+    for arguments, sent in ((("shell", "cat"), b"x" * 100_000), (("shell",), b"echo one\nexit 3\n")):
+        async with adb.started("-s", serial, *arguments) as process:
+            output, _ = await process.communicate(sent)
+        expected = (0, sent) if arguments[-1] == "cat" else (3, b"one\n")
+        assert (process.returncode, output) == expected
+
+
+@small
+async def test_exec_out_screencap(adb: Adb, serial: str) -> None:
+    shot = await adb("-s", serial, "exec-out", "screencap", "-p")
+    assert shot.output.startswith(b"\x89PNG\r\n")
+    assert shot.output.endswith(b"IEND\xaeB`\x82")
+    raw = await adb("-s", serial, "exec-out", "screencap")
+    assert len(raw.output) == 16 + 240 * 320 * 4
+
+
+@small
+@pytest.mark.parametrize("size", [0, 1, 65_536, 1 << 20, 3_000_001])
+async def test_push_and_pull(adb: Adb, serial: str, demo_phone: DemoPhone, tmp_path: Path, size: int) -> None:
+    content = os.urandom(size)
+    (tmp_path / "sent").write_bytes(content)
+    (tmp_path / "sent").chmod(0o640)
+    pushed = await adb("-s", serial, "push", str(tmp_path / "sent"), "/data/local/tmp/new/file")
+    assert pushed.exit_code == 0, pushed
+    assert demo_phone.files.read("/data/local/tmp/new/file") == content
+    pulled = await adb("-s", serial, "pull", "/data/local/tmp/new/file", str(tmp_path / "got"))
+    assert pulled.exit_code == 0, pulled
+    assert (tmp_path / "got").read_bytes() == content
+
+
+@small
+async def test_a_folder_is_pulled_and_what_is_not_there_is_not(adb: Adb, serial: str, demo_phone: DemoPhone) -> None:
+    assert (await adb("-s", serial, "pull", "/none", "/dev/null")).exit_code == 1
+    demo_phone.files.write("/sdcard/deep/er", b"x", 0o644, 0)
+    listed = (await adb("-s", serial, "ls", "/sdcard/deep")).output
+    assert listed.split() == [b"000081a4", b"00000001", b"00000000", b"er"]
+
+
+@small
+async def test_forward_to_a_socket_of_the_phone(adb: Adb, serial: str, demo_phone: DemoPhone) -> None:
+    demo_phone.sockets["localabstract:echo"] = echo
+    port = int((await adb("-s", serial, "forward", "tcp:0", "localabstract:echo")).output)
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        sent = os.urandom(300_000)
+        writer.write(sent)
+        async with asyncio.timeout(TIMEOUT):
+            assert await reader.readexactly(len(sent)) == sent
+        writer.close()
+        await writer.wait_closed()
+    finally:
+        await adb("-s", serial, "forward", "--remove", f"tcp:{port}")
+
+
+async def test_screenrecord_streams_what_the_screen_shows(adb: Adb, serial: str, demo_phone: DemoPhone) -> None:
+    demo_phone.faults.time_limit = 1.0
+    recorded = await adb("-s", serial, "exec-out", *RECORD.split(), "--bit-rate", "4M", "-")
+    assert recorded.exit_code == 0
+    frames = decode(recorded.output)
+    assert {(frame.width, frame.height) for frame in frames} == {(720, 1280)}
+    assert [frame.key_frame for frame in frames] == [1] + [0] * (len(frames) - 1)
+    strips = read_strips(recorded.output)
+    assert len(strips) > 5
+    assert all(step >= 1 for step in steps(strips))
+    assert 500 < (strips[-1].drawn_at - strips[0].drawn_at) % 2**32 < 5000
+    assert demo_phone.recorders == 0
+
+
+async def test_screenrecord_keeps_the_aspect_of_another_size(adb: Adb, serial: str, demo_phone: DemoPhone) -> None:
+    demo_phone.faults.time_limit = 0.3
+    for size, box in (("360x640", (360, 640)), ("480x640", (480, 640))):
+        recorded = await adb("-s", serial, "exec-out", *RECORD.split(), "--size", size, "-")
+        frames = decode(recorded.output)
+        assert {(frame.width, frame.height) for frame in frames} == {box}
+        luma = frames[0].to_ndarray(format="gray")
+        # 720x1280 in 480x640 is 360 wide, with 60 black columns on either side.
+        assert (luma[:600, :50].max() < 30) == (size == "480x640")
+        assert luma[:600, 70:400].mean() > 30
+
+
+@small
+async def test_an_idr_every_ten_seconds_or_only_one(adb: Adb, serial: str, demo_phone: DemoPhone) -> None:
+    # Counted in pictures, as the phone's codec does: a frame rate of 30 makes it 300.
+    for single in (False, True):
+        demo_phone.faults.single_idr = single
+        async with adb.started("-s", serial, "exec-out", *RECORD.split(), "-") as process:
+            assert process.stdout is not None
+            data = b""
+            while data.count(b"\0\0\0\x01\x41") < (40 if single else 5):
+                data += await process.stdout.read(1 << 16)
+        assert data.count(b"\0\0\0\x01\x65") == 1
+
+
+@small
+async def test_the_time_limit_of_older_phones(adb: Adb, serial: str) -> None:
+    refused = await adb("-s", serial, "shell", f"{RECORD} --time-limit 181 -")
+    assert refused == Done(2, b"", "Time limit 181s outside acceptable range [1,180]\n")
+    began = asyncio.get_running_loop().time()
+    recorded = await adb("-s", serial, "shell", "-T", f"{RECORD} --time-limit 1 -")
+    assert recorded.exit_code == 0
+    assert asyncio.get_running_loop().time() - began >= 1.0
+    assert read_strips(recorded.output)
+
+
+@small
+async def test_a_tap_is_seen_in_the_next_pictures(adb: Adb, serial: str, demo_phone: DemoPhone) -> None:
+    demo_phone.screen.animate = False
+    async with adb.started("-s", serial, "exec-out", *RECORD.split(), "-") as process:
+        assert process.stdout is not None
+        data = await process.stdout.read(1 << 16)
+        assert [strip.touches for strip in read_strips(data)] == [0]
+        assert (await adb("-s", serial, "shell", "input tap 100 200")).exit_code == 0
+        data += await process.stdout.readuntil(b"\0\0\0\x01\x41")
+        data += await process.stdout.read(1 << 16)
+    assert [strip.touches for strip in read_strips(data)][1] == 1
+    first, second = demo_phone.input_log
+    assert isinstance(first, MotionEvent)
+    assert isinstance(second, MotionEvent)
+    assert (first.motion, first.x, first.y, second.motion) == (Motion.DOWN, 100, 200, Motion.UP)
+
+
+@small
+async def test_a_still_screen_records_one_picture(adb: Adb, serial: str, demo_phone: DemoPhone) -> None:
+    demo_phone.screen.animate = False
+    demo_phone.faults.time_limit = 0.5
+    recorded = await adb("-s", serial, "exec-out", *RECORD.split(), "-")
+    assert len(decode(recorded.output)) == 1
+
+
+@small
+async def test_the_recorder_ends_with_its_client(adb: Adb, serial: str, demo_phone: DemoPhone) -> None:
+    async with (
+        adb.started("-s", serial, "exec-out", *RECORD.split(), "-") as first,
+        adb.started("-s", serial, "exec-out", *RECORD.split(), "-") as second,
+    ):
+        for process in (first, second):
+            assert process.stdout is not None
+            await process.stdout.readexactly(1000)
+        assert demo_phone.recorders == 2
+        first.kill()
+        await until(lambda: demo_phone.recorders == 1)
+        second.kill()
+        await until(lambda: demo_phone.recorders == 0)
+
+
+@small
+@pytest.mark.parametrize(("kill", "code"), [("pkill -SIGINT screenrecord", 0), ("pkill screenrecord", 143)])
+async def test_the_recorder_ends_when_others_want_it(
+    adb: Adb, serial: str, demo_phone: DemoPhone, kill: str, code: int
+) -> None:
+    async with adb.started("-s", serial, "shell", "-T", f"{RECORD} -") as process:
+        await until(lambda: demo_phone.recorders == 1)
+        assert (await adb("-s", serial, "shell", kill)).exit_code == 0
+        await process.communicate()
+    assert process.returncode == code
+    assert demo_phone.recorders == 0
+
+
+@small
+class TestFaults:
+    async def test_no_encoder(self, adb: Adb, serial: str, demo_phone: DemoPhone) -> None:
+        demo_phone.faults.encoder_fails = True
+        failed = await adb("-s", serial, "shell", f"{RECORD} -")
+        assert failed.exit_code == 218
+        assert failed.errors == "ERROR: unable to configure video/avc codec at 240x320 (err=-38)\n"
+
+    async def test_a_size_that_the_codec_does_not_take(self, adb: Adb, serial: str) -> None:
+        failed = await adb("-s", serial, "shell", f"{RECORD} --size 241x320 -")
+        assert failed.errors == "ERROR: unable to configure video/avc codec at 241x320 (err=-38)\n"
+
+    async def test_a_codec_that_dies(self, adb: Adb, serial: str, demo_phone: DemoPhone) -> None:
+        demo_phone.faults.crash_after = 3
+        failed = await adb("-s", serial, "shell", "-T", f"{RECORD} -")
+        assert (failed.exit_code, failed.errors) == (224, "Encoder failed (err=-32)\n")
+        assert len(decode(failed.output)) == 3
+
+    async def test_a_recorder_that_hangs(self, adb: Adb, serial: str, demo_phone: DemoPhone) -> None:
+        demo_phone.faults.hang_after = 2
+        demo_phone.faults.time_limit = 0.5
+        hung = await adb("-s", serial, "exec-out", *RECORD.split(), "-")
+        assert len(decode(hung.output)) == 2
+
+    async def test_offline_and_back(self, adb: Adb, serial: str, demo_phone: DemoPhone) -> None:
+        async with adb.started("-s", serial, "exec-out", *RECORD.split(), "-") as process:
+            assert process.stdout is not None
+            await process.stdout.readexactly(1000)
+            await demo_phone.go_offline()
+            await process.communicate()
+        assert process.returncode == 0  # exec-out does not tell that the device was lost
+        assert demo_phone.recorders == 0
+        assert (await adb("-s", serial, "shell", "true")).exit_code == 1
+        await demo_phone.come_online()
+        await until_adb(adb, serial, "device")
+        assert (await adb("-s", serial, "shell", "true")).exit_code == 0
+
+    async def test_a_host_is_let_in(self, adb: Adb, demo_phone: DemoPhone) -> None:
+        demo_phone.faults.unauthorized = True
+        connected = (await adb("connect", demo_phone.address)).output.decode()
+        assert "failed to authenticate" in connected
+        await until_adb(adb, demo_phone.address, "unauthorized")
+        demo_phone.authorize()
+        await until_adb(adb, demo_phone.address, "device")
+        assert (await adb("-s", demo_phone.address, "shell", "echo in")).output == b"in\n"
+        await adb("disconnect", demo_phone.address)
+
+
+async def test_a_phone_in_a_process_of_its_own(adb: Adb, demo_phone_process: DemoPhoneProcess) -> None:
+    serial = demo_phone_process.serial
+    await adb("connect", serial)
+    recorded = await adb("-s", serial, "exec-out", *RECORD.split(), "--time-limit", "1", "-")
+    assert all(step >= 1 for step in steps(read_strips(recorded.output)))
+    await adb("disconnect", serial)
+
+
+async def run_module(*arguments: str) -> asyncio.subprocess.Process:
+    pipe = subprocess.PIPE
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "capture.demo_phone", *arguments, stdout=pipe, stderr=pipe
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("--size", "big"), 2, "'big' is not a size: write it as 720x1280"),
+        (("--size", "721x1280"), 1, "width 721: it must be an even number from 120 to 4096"),
+        (("--frame-rate", "0"), 1, "frame rate 0: it must be 1 to 120"),
+        (("--port", "99999"), 1, "port must be 0-65535"),
+        (("--host", "192.0.2.1"), 1, "192.0.2.1"),
+    ],
+)
+async def test_the_program_says_what_cannot_be(arguments: tuple[str, ...], code: int, said: str) -> None:
+    process = await run_module(*arguments)
+    output, errors = await process.communicate()
+    assert (process.returncode, output) == (code, b"")
+    assert said in errors.decode()
+    assert "Traceback" not in errors.decode()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_the_program_ends_quietly_by_a_signal(number: signal.Signals) -> None:
+    process = await run_module("--size", "240x320", "--still")
+    assert process.stdout is not None
+    assert re.fullmatch(rb"demo phone at 127\.0\.0\.1:\d+\n", await process.stdout.readline())
+    process.send_signal(number)
+    assert await process.communicate() == (b"", b"")
+    assert process.returncode == 0
