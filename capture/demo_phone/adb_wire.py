@@ -31,6 +31,9 @@ class Command(IntEnum):
     CLSE = int.from_bytes(b"CLSE", "little")
 
 
+_HANDSHAKE = (Command.CNXN, Command.AUTH)
+
+
 class Authentication(IntEnum):
     """What an AUTH packet carries, in its first argument."""
 
@@ -59,7 +62,7 @@ def checksum(payload: bytes) -> int:
 def serialize(packet: Packet, version: int) -> bytes:
     """The packet's bytes on a connection that speaks `version`."""
     # Until both have said CNXN no version is agreed on.
-    has_checksum = version < VERSION_WITHOUT_CHECKSUM or packet.command in (Command.CNXN, Command.AUTH)
+    has_checksum = version < VERSION_WITHOUT_CHECKSUM or packet.command in _HANDSHAKE
     data_check = checksum(packet.payload) if has_checksum else 0
     magic = packet.command ^ 0xFFFFFFFF
     header = _HEADER.pack(packet.command, packet.argument0, packet.argument1, len(packet.payload), data_check, magic)
@@ -101,6 +104,8 @@ class PacketParser:
         with memoryview(self._buffer) as view:
             payload = bytes(view[HEADER_SIZE:end])
         del self._buffer[:end]
-        if self.version < VERSION_WITHOUT_CHECKSUM and checksum(payload) != data_check:
+        # An adb that reconnects still has the version of before, and leaves the checksum out of its CNXN.
+        is_left_out = data_check == 0 and command in _HANDSHAKE
+        if self.version < VERSION_WITHOUT_CHECKSUM and not is_left_out and checksum(payload) != data_check:
             raise BadPacket(f"{command.name} has checksum {data_check:#010x}, its payload {checksum(payload):#010x}")
         return Packet(command, argument0, argument1, payload)

@@ -2,6 +2,7 @@
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 
 from signaling.jsep import VideoTrack
 
@@ -15,9 +16,12 @@ def absolute_send_time(now: float) -> bytes:
     return (int(now * 262144) & 0xFFFFFF).to_bytes(3, "big")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PacketShape:
-    """What the packets of all viewers have in common who can share a template."""
+    """What the packets of all viewers have in common who can share a template.
+
+    Equal ones are the same object (`packet_shape` sees to it), so that looking a template up costs no comparison.
+    """
 
     payload_type: int
     extensions: bytes
@@ -57,7 +61,12 @@ def packet_shape(track: VideoTrack, tag_size: int) -> PacketShape:
             send_time_offset = 4 + len(elements) + 1
         elements += bytes((identifier << 4 | len(value) - 1,)) + value
     if not elements:
-        return PacketShape(track.payload_type, b"", 0, tag_size)
+        return _shape(track.payload_type, b"", 0, tag_size)
     elements += bytes(-len(elements) % 4)
     block = _ONE_BYTE_PROFILE + struct.pack("!H", len(elements) // 4) + elements
-    return PacketShape(track.payload_type, block, send_time_offset, tag_size)
+    return _shape(track.payload_type, block, send_time_offset, tag_size)
+
+
+@lru_cache(maxsize=1024)
+def _shape(payload_type: int, extensions: bytes, send_time_offset: int, tag_size: int) -> PacketShape:
+    return PacketShape(payload_type, extensions, send_time_offset, tag_size)

@@ -8,15 +8,15 @@ from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import NamedTuple
 
 HISTORY_SECONDS = 1.5
 _RETRANSMISSIONS_PER_SECOND = 1000
 _first_sequence = attrgetter("first_sequence")
 
 
-@dataclass(frozen=True, slots=True)
-class SentPicture:
-    """One picture as it was sent to one viewer."""
+class SentPicture(NamedTuple):
+    """One picture as it was sent to one viewer; a tuple because one is made per viewer and picture."""
 
     first_sequence: int
     """Unwrapped: counts on beyond 16 bits."""

@@ -1,13 +1,13 @@
 """The packets of one picture as they are before they belong to a viewer.
 
 Everything but sequence number, timestamp and SSRC is the same for all viewers of one shape, so it is laid out once;
-a viewer costs one copy, ten bytes of header per packet, and the encryption.
+a viewer costs one copy, ten bytes of header per packet, and the encryption. The values here are named tuples and not
+frozen dataclasses because several are made per picture, and a tuple is made three times as fast.
 """
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from media_service.rtc.header_extensions import PacketShape
 from media_service.rtc.packetizer import MAX_PAYLOAD
@@ -20,8 +20,7 @@ _LARGEST_DATAGRAM = 65_000
 Control = list[tuple[int, int, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """Packets that leave in one system call: all `segment_size` long but the last."""
 
     view: memoryview
@@ -30,8 +29,7 @@ class Run:
     segment_size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(NamedTuple):
     """Up to `PACKETS_PER_BATCH` packets laid out for a `PacketBuffer`."""
 
     data: bytes

@@ -99,6 +99,12 @@ def test_the_checksum_counts_until_both_agree_to_leave_it() -> None:
     assert parser.next_packet() == Packet(Command.WRTE, 1, 1, b"\x01")
 
 
+def test_an_adb_that_reconnects_leaves_the_checksum_out_at_once() -> None:
+    data = bytearray(serialize(Packet(Command.CNXN, 1, 2, b"host::"), VERSION_WITHOUT_CHECKSUM))
+    data[16:20] = bytes(4)
+    assert parse_all(PacketParser(), [bytes(data)]) == [Packet(Command.CNXN, 1, 2, b"host::")]
+
+
 def test_the_largest_packet_passes() -> None:
     packet = Packet(Command.WRTE, 1, 1, bytes(MAX_PAYLOAD))
     parser = PacketParser()

@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -101,7 +102,7 @@ async def echo(stream: AdbStream) -> None:
 
 
 def steps(strips: list[Strip]) -> list[int]:
-    return [later.frame_number - earlier.frame_number for earlier, later in zip(strips, strips[1:], strict=False)]
+    return [later.frame_number - earlier.frame_number for earlier, later in pairwise(strips)]
 
 
 @small
