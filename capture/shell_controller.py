@@ -144,10 +144,19 @@ class ShellController:
         if self._is_closed:
             raise InputRejected(f"device {self._serial!r} is no longer controlled")
         last = self._waiting[-1] if self._waiting else None
-        if last is not None and _is_move(last.event) and _is_move(event):
-            self.dropped["replaced_move"] += 1
-            last.event = event
-            return last.taken
+        if last is not None:
+            if _is_move(last.event) and _is_move(event):
+                self.dropped["replaced_move"] += 1
+                last.event = event
+                return last.taken
+            if (
+                isinstance(last.event, Text)
+                and isinstance(event, Text)
+                and len(last.event.text) + len(event.text) <= TEXT_LIMIT
+            ):
+                # Whoever types fast sends a letter at a time, and each call costs the phone the start of a program.
+                last.event = Text(last.event.text + event.text)
+                return last.taken
         if len(self._waiting) >= QUEUE_LIMIT:
             self.dropped["queue_full"] += 1
             raise InputRejected(f"device {self._serial!r} is too slow: {QUEUE_LIMIT} events wait for it already")

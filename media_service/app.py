@@ -157,11 +157,17 @@ def _application(settings: Settings, sessions: Sessions, registry: CollectorRegi
     app = http.application(sessions, allowed_origins=settings.allowed_origins, loopback_only=True)
 
     async def page(_: web.Request) -> web.FileResponse:
-        return web.FileResponse(_WEB / "index.html", headers={"Cache-Control": "no-cache"})
+        return web.FileResponse(_WEB / "index.html")
+
+    async def revalidated(_: web.Request, response: web.StreamResponse) -> None:
+        # Modules of two versions must not meet in one page.
+        if isinstance(response, web.FileResponse):
+            response.headers["Cache-Control"] = "no-cache"
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
+    app.on_response_prepare.append(revalidated)
     app.router.add_get("/", page)
     if settings.enable_metrics:
         app.router.add_get("/metrics", metrics)

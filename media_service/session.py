@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal
 
 import structlog
 
@@ -29,7 +28,7 @@ from signaling.input_messages import Input, parse_control
 from signaling.jsep import LocalTransport, Negotiated, OfferedMedia, TrickleFragment
 from signaling.messages import Error, InputAck, ServerMessage, StateChange, serialize
 from signaling.offerer import accept_answer
-from signaling.service import Listener
+from signaling.service import Listener, StateKind
 
 _log = structlog.get_logger(__name__)
 
@@ -192,10 +191,8 @@ class Session:
         if stream.state is StreamState.STOPPED:
             self.close(SessionEvent.BROKE, "the stream ended")
             return
-        online = stream.state is StreamState.RUNNING
-        self._tell("device", "online" if online else "reconnecting", "" if online else stream.reason)
-        if online and stream.facts is not None:
-            self._tell("stream", stream.facts.kind, stream.reason)
+        for change in self._present():
+            self._tell(change)
 
     def has_consent(self, now: float) -> bool:
         """Whether the browser still wants media (RFC 7675)."""
@@ -219,6 +216,11 @@ class Session:
     def path_changed(self, path: Path) -> None:
         if self.viewer is not None:
             self.viewer.path = path
+
+    def channel_opened(self, label: str) -> None:
+        if label == _CONTROL_CHANNEL:
+            for change in self._present():
+                self._send_control(change)
 
     def message_received(self, label: str, message: str | bytes) -> None:
         if label != _CONTROL_CHANNEL or not isinstance(message, str):
@@ -313,13 +315,26 @@ class Session:
         if following is None:
             return False
         self.state, self.reason = following, reason
-        self._tell("session", following, reason)
+        self._tell(self._change("session", following, reason))
         return True
 
-    def _tell(self, kind: Literal["session", "device", "stream"], state: str, reason: str) -> None:
+    def _present(self) -> list[StateChange]:
+        """How the device and its stream are now."""
+        stream = self.stream
+        if stream.state is not StreamState.RUNNING:
+            return [self._change("device", "reconnecting", stream.reason)]
+        changes = [self._change("device", "online", "")]
+        if stream.facts is not None:
+            changes.append(self._change("stream", stream.facts.kind, stream.reason))
+        return changes
+
+    def _change(self, kind: StateKind, state: str, reason: str) -> StateChange:
+        return StateChange(kind, self.session_id, self.device_id, state, reason)
+
+    def _tell(self, change: StateChange) -> None:
         for listener in tuple(self._listeners):
-            listener(kind, state, reason)
-        self._send_control(StateChange(kind, self.session_id, self.device_id, state, reason))
+            listener(change.kind, change.state, change.reason)
+        self._send_control(change)
 
     def _send_control(self, message: ServerMessage) -> None:
         self.peer.send_message(_CONTROL_CHANNEL, serialize(message))

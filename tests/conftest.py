@@ -1,3 +1,9 @@
 """Fixtures that every test may use; each lives in the module of what it starts."""
 
-pytest_plugins = ["tests.fixtures.adb", "tests.fixtures.browser", "tests.fixtures.demo_phone", "tests.fixtures.media", "tests.fixtures.service"]
+pytest_plugins = [
+    "tests.fixtures.adb",
+    "tests.fixtures.browser",
+    "tests.fixtures.demo_phone",
+    "tests.fixtures.media",
+    "tests.fixtures.service",
+]

@@ -49,9 +49,9 @@ async def _run(spec: PhoneSpec) -> None:
         phones.result()
 
 
-def main() -> int:
-    """Run the program; its exit code."""
-    options = _parser().parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program with `arguments`, the process's own by default; its exit code."""
+    options = _parser().parse_args(arguments)
     width, height = options.size
     spec = PhoneSpec(
         name=options.name,

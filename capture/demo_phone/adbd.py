@@ -5,7 +5,6 @@ it is over or the host closes the stream, which cancels it.
 """
 
 import asyncio
-import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -114,7 +113,6 @@ class _Connection:
         self._last_id = 0
 
     async def run(self) -> None:
-        self._writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             async with asyncio.TaskGroup() as tasks:
                 try:

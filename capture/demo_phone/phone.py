@@ -60,7 +60,7 @@ class Phone:
             raise ValueError(f"frame rate {spec.frame_rate}: it must be 1 to 120 pictures per second")
         self.spec = spec
         self.faults = Faults()
-        self.screen = Screen(spec.width, spec.height, name=spec.name)
+        self.screen = Screen(spec.width, spec.height, name=f"{spec.model} · {spec.name}")
         self.screen.animate = not spec.still
         self.display = Display(self.screen, spec.frame_rate)
         self.processes = Processes()

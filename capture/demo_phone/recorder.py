@@ -9,21 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
-import av
-
-from capture.demo_phone.canvas import Canvas
-from capture.demo_phone.display import Picture, Pictures
+from capture.demo_phone.display import Pictures
 from capture.demo_phone.files import StorageError
-from capture.demo_phone.layout import even
+from capture.demo_phone.phone import Faults, Phone
+from capture.demo_phone.picture_coder import PictureCoder
 from capture.demo_phone.recording import HelpWanted, RecordingOptions, UsageError, parse_options
 from capture.demo_phone.shell import Invocation
 from capture.worker_thread import WorkerThread
-from encoders.annexb import to_annexb
 from encoders.errors import EncoderError
-from encoders.h264_encoder import H264Encoder
 
-_KEYFRAME_INTERVAL = 10.0  # KEY_I_FRAME_INTERVAL in screenrecord.cpp
-_NEVER = 3600.0
 _CANNOT_CONFIGURE, _DEAD_CODEC = -38, -32
 _NO_OUTPUT = 1
 
@@ -57,27 +51,49 @@ async def screenrecord(invocation: Invocation) -> int:
 
 
 async def _record(invocation: Invocation, options: RecordingOptions) -> int:
-    phone = invocation.phone
+    output = _Output(invocation, options.filename)
+    coder = _open_coder(invocation.phone, options)
     worker = WorkerThread("screenrecord")
     try:
-        coder = await worker.run(partial(_Coder, invocation, options))
-    except BaseException:
-        worker.close()
-        raise
-    output = _Output(invocation, options.filename)
-    try:
-        with phone.display.watch() as pictures, _ended_in_time(invocation, options, pictures):
-            written = 0
-            async for picture in pictures:
-                if written == phone.faults.crash_after:
-                    raise RecordingFailed("Encoder failed", _DEAD_CODEC)
-                if phone.faults.hang_after is not None and written >= phone.faults.hang_after:
-                    continue
-                await output.write(await worker.run(partial(coder.encode, picture)))
-                written += 1
+        with invocation.phone.display.watch() as pictures, _ended_in_time(invocation, options, pictures):
+            await _write_pictures(pictures, coder, worker, output, invocation.phone.faults)
     finally:
         await worker.aclose(coder.close)
     return await output.save()
+
+
+def _open_coder(phone: Phone, options: RecordingOptions) -> PictureCoder:
+    width, height = options.size or (phone.screen.width, phone.screen.height)
+    try:
+        if phone.faults.encoder_fails:
+            raise EncoderError("asked to fail")
+        return PictureCoder(
+            width,
+            height,
+            frame_rate=phone.spec.frame_rate,
+            bit_rate=options.bit_rate,
+            single_idr=phone.faults.single_idr,
+        )
+    except EncoderError as error:
+        message = f"ERROR: unable to configure video/avc codec at {width}x{height}"
+        raise RecordingFailed(message, _CANNOT_CONFIGURE) from error
+
+
+async def _write_pictures(
+    pictures: Pictures, coder: PictureCoder, worker: WorkerThread, output: "_Output", faults: Faults
+) -> None:
+    written = 0
+    async for picture in pictures:
+        if written == faults.crash_after:
+            raise RecordingFailed("Encoder failed", _DEAD_CODEC)
+        if faults.hang_after is not None and written >= faults.hang_after:
+            continue
+        try:
+            coded = await worker.run(partial(coder.encode, picture))
+        except EncoderError as error:
+            raise RecordingFailed("Encoder failed", _DEAD_CODEC) from error
+        await output.write(coded)
+        written += 1
 
 
 @contextmanager
@@ -94,57 +110,6 @@ def _ended_in_time(invocation: Invocation, options: RecordingOptions, pictures: 
         yield
     finally:
         timer.cancel()
-
-
-class _Coder:
-    """Scales and encodes; made and used in the worker thread."""
-
-    def __init__(self, invocation: Invocation, options: RecordingOptions) -> None:
-        phone = invocation.phone
-        self._width, self._height = options.size or (phone.screen.width, phone.screen.height)
-        try:
-            if phone.faults.encoder_fails:
-                raise EncoderError("asked to fail")
-            self._encoder = H264Encoder(
-                self._width,
-                self._height,
-                frame_rate=phone.spec.frame_rate,
-                bit_rate=options.bit_rate,
-                keyframe_interval=_NEVER if phone.faults.single_idr else _KEYFRAME_INTERVAL,
-            )
-        except EncoderError as error:
-            size = f"{self._width}x{self._height}"
-            raise RecordingFailed(f"ERROR: unable to configure video/avc codec at {size}", _CANNOT_CONFIGURE) from error
-
-    def encode(self, picture: Picture) -> bytes:
-        """The picture as Annex B bytes. Raises `RecordingFailed`."""
-        try:
-            access_unit = self._encoder.encode(_fitted(picture.frame, self._width, self._height), picture.drawn_at)
-        except EncoderError as error:
-            raise RecordingFailed("Encoder failed", _DEAD_CODEC) from error
-        return to_annexb(access_unit.nal_units)
-
-    def close(self) -> None:
-        self._encoder.close()
-
-
-def _fitted(frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
-    """The frame for a video of this size: scaled with its aspect kept, black beside it (setDisplayProjection).
-
-    Always a frame of its own where the size is the same: the encoder writes into it, and others encode it too.
-    """
-    canvas = Canvas.over(frame, frame.height)
-    if (frame.width, frame.height) == (width, height):
-        return canvas.to_frame()
-    scale = min(width / frame.width, height / frame.height)
-    inner_width = min(width, max(2, even(frame.width * scale + 1)))
-    inner_height = min(height, max(2, even(frame.height * scale + 1)))
-    scaled = frame.reformat(inner_width, inner_height, interpolation="FAST_BILINEAR")
-    if (inner_width, inner_height) == (width, height):
-        return scaled
-    whole = Canvas.black(width, height)
-    whole.put(even((width - inner_width) / 2), even((height - inner_height) / 2), Canvas.over(scaled, inner_height))
-    return whole.to_frame()
 
 
 class _Output:

@@ -147,9 +147,12 @@ class DtlsTransport:
         self._transport.on("statechange", self._state_changed)
 
     async def open_channels(
-        self, negotiated: DataChannels, message: Callable[[RTCDataChannel, str | bytes], None]
+        self,
+        negotiated: DataChannels,
+        opened: Callable[[str], None],
+        message: Callable[[str, str | bytes], None],
     ) -> None:
-        """Start SCTP; `message` gets every message of every data channel that the peer opens."""
+        """Start SCTP; `opened` gets the label of each data channel that the peer opens, `message` also its messages."""
         self._sctp = sctp = RTCSctpTransport(self._transport)
 
         def channel_opened(channel: RTCDataChannel) -> None:
@@ -157,8 +160,9 @@ class DtlsTransport:
                 channel.close()
                 return
             self._channels.append(channel)
-            channel.on("message", lambda data: message(channel, data))
+            channel.on("message", lambda data: message(channel.label, data))
             channel.on("close", lambda: self._forget(channel))
+            opened(channel.label)
 
         sctp.on("datachannel", channel_opened)
         await sctp.start(RTCSctpCapabilities(maxMessageSize=negotiated.max_message_size), negotiated.port)

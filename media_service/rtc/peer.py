@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from aiortc import RTCDataChannel
 from pylibsrtp import Error as SrtpError
 
 from media_service.rtc import rtcp, stun
@@ -24,6 +23,10 @@ class PeerEvents(Protocol):
 
     def path_changed(self, path: Path) -> None:
         """Send on `path` from now on."""
+        ...
+
+    def channel_opened(self, label: str) -> None:
+        """The browser opened a data channel of that label, which takes messages now."""
         ...
 
     def message_received(self, label: str, message: str | bytes) -> None:
@@ -78,7 +81,9 @@ class Peer:
             connected(dtls, path)
         # Without an await in between: the browser's SCTP INIT may be the next datagram.
         if negotiated.data_channels is not None:
-            await dtls.open_channels(negotiated.data_channels, self._message_received)
+            await dtls.open_channels(
+                negotiated.data_channels, self._events.channel_opened, self._events.message_received
+            )
 
     def add_candidates(self, candidates: Sequence[Candidate]) -> None:
         """Learn trickled candidates; they are checked at once while there is no path yet."""
@@ -150,6 +155,3 @@ class Peer:
     def _send(self, datagram: bytes) -> None:
         if self.ice.path is not None:
             self.ice.path.send(datagram)
-
-    def _message_received(self, channel: RTCDataChannel, message: str | bytes) -> None:
-        self._events.message_received(channel.label, message)

@@ -43,7 +43,7 @@ function showEmpty(isEmpty) {
   empty.hidden = !isEmpty || !(list.isKnown || list.problem);
   const [title, text] = list.problem
     ? ["The service does not answer", `${list.problem} This page goes on asking.`]
-    : ["No phone is connected", "Connect one with “adb connect HOST:PORT” where the service runs; it then appears here."];
+    : ["No phone is connected", "Connect one with “adb connect HOST:PORT” where the service runs: it appears here."];
   const [heading, words] = empty.children;
   heading.textContent = title;
   words.textContent = text;

@@ -6,7 +6,8 @@
  *     <phone-viewer device="192.168.1.2:5555"></phone-viewer>
  *
  * Attributes: `device`; `api`, the API's address, by default beside this module; `width` and `height`, the phone's
- * shape before its first picture; `statistics`, present while the numbers are open. It fills the box that the page gives it.
+ * shape before its first picture; `statistics`, present while the numbers are open. It fills the box that the page
+ * gives it.
  */
 
 import { icons } from "./icons.js";
@@ -118,7 +119,9 @@ export class PhoneViewerElement extends HTMLElement {
       if (event.pointerType !== "touch" && !isOnButton) this.#keyboard.focus({ preventScroll: true });
     });
     // A press on a button or on the picture leaves the focus where it is, or typing would end with every click.
-    for (const part of [screen, this.#find(".toolbar")]) part.addEventListener("mousedown", (event) => event.preventDefault());
+    for (const part of [screen, this.#find(".toolbar")]) {
+      part.addEventListener("mousedown", (event) => event.preventDefault());
+    }
     this.#video.addEventListener("resize", () => this.#shape());
     this.#find("[data-action=fullscreen]").hidden = !document.fullscreenEnabled;
   }

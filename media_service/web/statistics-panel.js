@@ -39,6 +39,7 @@ export const DELAY_HINT =
 
 const FRAME_RATE_HINT = "Pictures decoded per second; a still screen sends few";
 const INPUT_HINT = "From your last input to the service's word that the phone has it";
+const LOSS_HINT = "Of the last second's packets, before retransmission";
 const ROUND_TRIP_HINT = "Between this browser and the service";
 
 /** @param {Statistics} stats */
@@ -64,7 +65,7 @@ const GROUPS = [
     rows: [
       { name: "Delay", hint: DELAY_HINT, value: ({ stats }) => milliseconds(stats.delayMs) },
       { name: "Round trip", hint: ROUND_TRIP_HINT, value: ({ stats }) => milliseconds(stats.roundTripMs) },
-      { name: "Jitter buffer", hint: "Average stay of a picture", value: ({ stats }) => milliseconds(stats.jitterBufferMs) },
+      { name: "Jitter buffer", hint: "Average per picture", value: ({ stats }) => milliseconds(stats.jitterBufferMs) },
       { name: "Decode", hint: "Average per picture", value: ({ stats }) => milliseconds(stats.decodeMs) },
       { name: "Input", hint: INPUT_HINT, value: ({ inputLatencyMs }) => milliseconds(inputLatencyMs) },
     ],
@@ -73,7 +74,7 @@ const GROUPS = [
     title: "Network",
     rows: [
       { name: "Bit rate", value: ({ stats }) => bitRate(stats.bitsPerSecond) },
-      { name: "Loss", hint: "Of the last second's packets, before retransmission", value: ({ stats }) => percent(stats.lossPercent) },
+      { name: "Loss", hint: LOSS_HINT, value: ({ stats }) => percent(stats.lossPercent) },
       { name: "Path", hint: "Your address → the service's address", value: ({ stats }) => stats.path || UNKNOWN },
     ],
   },

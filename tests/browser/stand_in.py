@@ -171,6 +171,7 @@ class StandIn:
     async def _offer(self, request: web.Request) -> web.Response:
         device_id, sdp = request.match_info["device_id"], await request.text()
         self.offers.append((device_id, sdp))
+        session_id = str(len(self.offers))
         self._change()
         refusal = self.refusals.get(device_id)
         if refusal is not None:
@@ -179,7 +180,6 @@ class StandIn:
                 problem, status=refusal.status, headers=refusal.headers, content_type="application/problem+json"
             )
         peer = await self._connect(sdp)
-        session_id = str(len(self.offers))
         self.open_sessions[session_id] = peer
         self._change()
         answer = peer.connection.localDescription.sdp

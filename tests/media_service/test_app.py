@@ -10,6 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from capture.adb.client import AdbClient
 from capture.demo_phone.farm import DemoPhone
 from capture.demo_phone.phone import PhoneSpec
 from media_service.app import CannotStart, serve
@@ -98,6 +99,7 @@ async def test_input_that_a_device_does_not_take_is_answered(address: str) -> No
         viewer.send(json.dumps({"type": "touch", "action": "tap", "x": 1, "y": 1, "seq": 9}))
         said = json.loads(await viewer.heard("input_rejected"))
         assert (said["type"], said["seq"]) == ("error", 9)
+        await viewer.heard('"stream-state"')
         viewer.send("{not json")
         await viewer.heard("malformed_message")
         await viewer.watched(3)
@@ -214,7 +216,9 @@ async def test_a_viewer_who_never_finishes_is_given_up(adb_server: RunningAdb, c
         assert await metric(address, "media_service_sessions_failed_total") == 1
 
 
-async def test_a_phone_that_vanishes_and_comes_back_keeps_its_session(adb_server: RunningAdb) -> None:
+async def test_a_phone_that_vanishes_and_comes_back_keeps_its_session(
+    adb_server: RunningAdb, adb_client: AdbClient
+) -> None:
     async with DemoPhone(PhoneSpec(name="shy", width=240, height=320, frame_rate=15)) as phone:
         adb_devices = {"adb_devices": phone.address}
         async with serve(settings(adb_server, **adb_devices), sources={}, demo=False) as address:
@@ -228,6 +232,8 @@ async def test_a_phone_that_vanishes_and_comes_back_keeps_its_session(adb_server
                 await viewer.watched(5)
                 assert await metric(address, "media_service_sessions_total") == 1
             await no_sessions(address)
+        # The other tests' adb server need not remember it.
+        await adb_client.disconnect(phone.address)
 
 
 async def online(address: str, device: str) -> None:

@@ -112,6 +112,8 @@ async def test_who_comes_after_the_grace_gets_a_new_stream(scene: Scene) -> None
     assert again is not stream
     await until(lambda: len(scene.sources) == 2)
     scene.streams.release(stream)
+    scene.streams.release(scene.hold("phone-2"))
+    await until(lambda: scene.stopped == ["phone-1", "phone-2"])
     assert scene.streams.get("phone-1") is again, "what is not held any more cannot be given back"
 
 

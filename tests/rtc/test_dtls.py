@@ -6,6 +6,7 @@ Fails when an upgrade of aiortc moves the private names that `media_service.rtc.
 import asyncio
 import inspect
 from collections.abc import AsyncIterator
+from functools import partial
 from random import Random
 
 import pylibsrtp
@@ -182,7 +183,7 @@ async def test_garbage_does_not_end_a_connection(aiortc_end: AiortcEnd) -> None:
         await asyncio.sleep(0)
     assert aiortc_end.ours.is_connected
     messages: Messages = []
-    await aiortc_end.ours.open_channels(CHANNELS, lambda channel, data: messages.append((channel.label, data)))
+    await aiortc_end.ours.open_channels(CHANNELS, lambda _: None, lambda *message: messages.append(message))
     await aiortc_end.sctp.start(aiortc_end.sctp.getCapabilities(), 5000)
     control = aiortc_end.open_channel("control")
     await until(lambda: control.readyState == "open")
@@ -199,17 +200,22 @@ def test_a_certificate_makes_its_context_once() -> None:
     assert certificate.fingerprint() != Certificate.generateCertificate().fingerprint()
 
 
+def has_state(channel: RTCDataChannel, state: str) -> bool:
+    return channel.readyState == state
+
+
 class Talk:
     """A connected pair with data channels; what came to each end."""
 
     def __init__(self, end: AiortcEnd) -> None:
         self.end = end
+        self.opened: list[str] = []
         self.ours: Messages = []
         self.theirs: list[str | bytes] = []
 
     async def start(self) -> None:
         await self.end.connect()
-        await self.end.ours.open_channels(CHANNELS, self._received)
+        await self.end.ours.open_channels(CHANNELS, self.opened.append, lambda *message: self.ours.append(message))
         await self.end.sctp.start(self.end.sctp.getCapabilities(), CHANNELS.port)
 
     async def open(self, label: str) -> RTCDataChannel:
@@ -217,9 +223,6 @@ class Talk:
         channel.on("message", self.theirs.append)
         await until(lambda: channel.readyState == "open")
         return channel
-
-    def _received(self, channel: RTCDataChannel, data: str | bytes) -> None:
-        self.ours.append((channel.label, data))
 
 
 @pytest.fixture
@@ -234,6 +237,7 @@ async def test_messages_go_both_ways(talk: Talk) -> None:
     control.send("tap")
     control.send(b"\0\1")
     await until(lambda: len(talk.ours) == 2)
+    assert talk.opened == ["control"]
     assert talk.ours == [("control", "tap"), ("control", b"\0\1")]
     talk.end.ours.send_message("control", '{"type":"ack"}')
     talk.end.ours.send_message("other", "nobody has this label")
@@ -259,6 +263,16 @@ async def test_a_browser_may_open_sixteen_channels(talk: Talk) -> None:
     one_too_many = talk.end.open_channel("one too many")
     await until(lambda: one_too_many.readyState == "closed")
     assert {channel.readyState for channel in channels} == {"open"}
+
+
+async def test_channels_that_were_closed_make_room(talk: Talk) -> None:
+    for number in range(20):
+        channel = await talk.open(f"channel {number}")
+        channel.close()
+        await until(partial(has_state, channel, "closed"))
+    (await talk.open("control")).send("one more")
+    await until(lambda: talk.ours)
+    assert talk.ours == [("control", "one more")]
 
 
 async def test_messages_to_a_browser_that_does_not_listen_are_dropped_and_counted(talk: Talk) -> None:

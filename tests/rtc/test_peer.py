@@ -13,8 +13,9 @@ from media_service.rtc.dtls import DtlsFailed
 from media_service.rtc.header_extensions import absolute_send_time
 from media_service.rtc.ice import new_credentials
 from media_service.rtc.media_port import MediaPort
+from media_service.rtc.path import Path
 from media_service.rtc.picture import Picture
-from media_service.rtc.template import templates
+from media_service.rtc.template import Run, templates
 from signaling.jsep import Candidate, IceCredentials, Negotiated, RemoteTransport
 from tests.fixtures.media import moving_frames
 from tests.rtc.receivers import free_ports
@@ -63,7 +64,7 @@ def send(watched: Watched, number: int, encoder: H264Encoder) -> None:
     viewer = watched.viewer
     assert viewer is not None
     now = time.monotonic()
-    picture = Picture(encoder.encode(next(moving_frames(WIDTH, HEIGHT, 1)), now), number, now)
+    picture = Picture(encoder.encode(next(moving_frames(WIDTH, HEIGHT, 1, noise=True)), now), number, now)
     send_time = absolute_send_time(now)
     batches = templates(picture.payloads, viewer.shape, watched.buffer, send_time)
     viewer.send(picture, batches, picture.timestamp, send_time, now)
@@ -107,6 +108,45 @@ async def test_feedback_reaches_the_viewer(watched: Watched, watcher: Watcher) -
     send(watched, 1, encoder)
     viewer.send_report(time.monotonic(), 1)
     await until(lambda: viewer.counters.receiver_reports)
+    encoder.close()
+
+
+class LossyPath:
+    """A `path.Path` that loses some of the packets of pictures."""
+
+    protocol = "udp"
+
+    def __init__(self, path: Path, lost: frozenset[int]) -> None:
+        self.remote = path.remote
+        self._path = path
+        self._lost = lost
+        self._count = 0
+
+    def send(self, datagram: bytes) -> bool:
+        return self._path.send(datagram)
+
+    def send_run(self, run: Run) -> bool:
+        for offset in range(0, len(run.view), run.segment_size):
+            if self._count not in self._lost:
+                self._path.send(bytes(run.view[offset : offset + run.segment_size]))
+            self._count += 1
+        return True
+
+
+async def test_lost_packets_are_asked_for_and_repaired(watched: Watched, watcher: Watcher) -> None:
+    await watched.connect(await watcher.join(watched))
+    viewer = watched.viewer
+    assert viewer is not None
+    viewer.path = LossyPath(viewer.path, frozenset((3, 10, 11, 20)))
+    encoder = H264Encoder(WIDTH, HEIGHT, frame_rate=30, bit_rate=4_000_000, keyframe_interval=10)
+    for number in range(1, 9):
+        send(watched, number, encoder)
+    # aiortc gives a picture to its decoder when the next one begins.
+    for _ in range(7):
+        await watcher.frame()
+    assert viewer.counters.retransmitted_packets_sent == 4
+    assert viewer.counters.nack_count
+    assert not viewer.drops
     encoder.close()
 
 
@@ -246,10 +286,12 @@ async def test_trickled_candidates_are_checked_once_and_not_without_bound(strang
         await asyncio.sleep(0)
         watched.peer.add_candidates(stranger.remote(*[port] * 40).candidates)
         watched.peer.add_candidates(stranger.remote(*[port] * 40).candidates)
-        for _ in range(16):
-            await stranger.end.receive()
-        await stranger.check()
-        assert stranger.end.arrived.empty()
+        request = check(watched.peer.ice.local)
+        stranger.end.send(bytes(request), stranger.address)
+        checks = 0
+        while (await stranger.end.response()).transaction_id != request.transaction_id:
+            checks += 1
+        assert checks == 16
         connecting.cancel()
 
 
@@ -260,7 +302,8 @@ async def test_after_a_restart_only_the_new_credentials_count(stranger: Stranger
     theirs = new_credentials()
     after = watched.peer.restart_ice(theirs, ())
     assert after != before
-    stranger.end.send(bytes(check(before)), stranger.address)
-    await until(lambda: watched.port.drops["unauthentic_check"])
+    for old in (before, IceCredentials(before.username_fragment, after.password)):
+        stranger.end.send(bytes(check(old)), stranger.address)
+    await until(lambda: watched.port.drops["unauthentic_check"] == 2)
     await stranger.check(after, nominate=True)
     assert len(watched.paths) == 1, "the old path goes on"

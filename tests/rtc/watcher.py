@@ -33,6 +33,7 @@ class Watched:
         self.viewer: Viewer | None = None
         self.lagging = Lagging()
         self.negotiated: Negotiated | None = None
+        self.opened: list[str] = []
         self.messages: list[tuple[str, str | bytes]] = []
         self.paths: list[Path] = []
         self.closed_count = 0
@@ -43,6 +44,9 @@ class Watched:
 
     def path_changed(self, path: Path) -> None:
         self.paths.append(path)
+
+    def channel_opened(self, label: str) -> None:
+        self.opened.append(label)
 
     def message_received(self, label: str, message: str | bytes) -> None:
         self.messages.append((label, message))
