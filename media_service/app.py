@@ -24,7 +24,7 @@ from capture.input_events import VideoSize
 from capture.screenrecord import open_screenrecord
 from capture.shell_controller import ShellController
 from capture.source import Source, Sources
-from capture.test_source import open_test
+from capture.synthetic_source import open_synthetic
 from media_service.devices import Device, Devices
 from media_service.loop_lag import watch_loop_lag
 from media_service.metrics import Histograms, ServiceCollector
@@ -122,7 +122,7 @@ async def serve(
         certificate = Certificate.generateCertificate()
 
         capture = Sources()
-        capture.register("test", open_test)
+        capture.register("test", open_synthetic)
         capture.register("file", open_file)
         box = VideoSize(settings.video_width, settings.video_height)
 

@@ -1,13 +1,11 @@
 """ICE-TCP: passive candidates (RFC 6544) with RFC 4571 framing, for networks that block UDP."""
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from media_service.rtc.path import TcpPath
+from media_service.rtc.receiver import Demultiplexer, Receiver
 from media_service.rtc.stun import TransportAddress
-
-if TYPE_CHECKING:
-    from media_service.rtc.media_port import MediaPort, Receiver
 
 LARGEST_DATAGRAM = 2048
 """No STUN, DTLS or RTCP that a viewer sends is larger."""
@@ -30,10 +28,11 @@ class Connections:
 
 
 class TcpConnection(asyncio.Protocol):
-    """One connection to the local address `local` of `port`: frames in, a `TcpPath` out."""
+    """One connection to the local address `local` of a media port: frames in, a `TcpPath` out."""
 
-    def __init__(self, port: "MediaPort", local: str) -> None:
+    def __init__(self, port: Demultiplexer, connections: Connections, local: str) -> None:
         self._port = port
+        self._connections = connections
         self._local = f"tcp:{local}"
         self._received = bytearray()
         self._receiver: Receiver | None = None
@@ -51,7 +50,7 @@ class TcpConnection(asyncio.Protocol):
         self._remote = peername[:2]
         self._path = TcpPath(self._transport, self._remote, self._port.drops)
         self._timeout = asyncio.get_running_loop().call_later(_ANONYMOUS_TIMEOUT, self._still_anonymous)
-        connections = self._port.connections
+        connections = self._connections
         connections.open.add(self)
         connections.anonymous.add(self)
         if len(connections.anonymous) > _ANONYMOUS_LIMIT:
@@ -74,7 +73,7 @@ class TcpConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timeout is not None:
             self._timeout.cancel()
-        connections = self._port.connections
+        connections = self._connections
         connections.open.discard(self)
         connections.anonymous.discard(self)
         self._port.path_lost((self._local, self._remote))
@@ -88,7 +87,7 @@ class TcpConnection(asyncio.Protocol):
             receiver = self._port.stun_received(datagram, (self._local, self._remote), self._path)
             if receiver is not None:
                 self._receiver = receiver
-                self._port.connections.anonymous.discard(self)
+                self._connections.anonymous.discard(self)
         elif self._receiver is not None:
             self._receiver.datagram_received(datagram)
         else:

@@ -12,11 +12,11 @@ import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol
 
 from media_service.rtc import stun
 from media_service.rtc.ice_tcp import LARGEST_DATAGRAM, Connections, TcpConnection
 from media_service.rtc.path import Path, TcpPath, UdpPath
+from media_service.rtc.receiver import AddressKey, Receiver
 from media_service.rtc.stun import TransportAddress
 
 _DATAGRAMS_PER_WAKE_UP = 64
@@ -31,18 +31,6 @@ class NoMediaPort(Exception):
     """Every port of the configured range is taken."""
 
 
-class Receiver(Protocol):
-    """Whose datagrams these are."""
-
-    def check_received(self, request: stun.StunMessage, path: Path) -> bool:
-        """Take a binding request; whether it was authentic, and `path` is now known to lead to this viewer."""
-        ...
-
-    def datagram_received(self, datagram: bytes) -> None:
-        """Take a DTLS, RTP or RTCP datagram (RFC 7983)."""
-        ...
-
-
 class MediaPort:
     """The sockets that all viewers share, and who is behind which address."""
 
@@ -55,8 +43,8 @@ class MediaPort:
         self._sockets = {sock.getsockname()[0]: sock for sock in sockets}
         self._servers: list[asyncio.Server] = []
         self._by_ufrag: dict[str, Receiver] = {}
-        self._by_address: dict[tuple[str, TransportAddress], tuple[Path, Receiver]] = {}
-        self._addresses: dict[Receiver, list[tuple[str, TransportAddress]]] = {}
+        self._by_address: dict[AddressKey, tuple[Path, Receiver]] = {}
+        self._addresses: dict[Receiver, list[AddressKey]] = {}
         self._transactions: dict[bytes, Callable[[stun.StunMessage], None]] = {}
         self.connections = Connections()
         loop = asyncio.get_running_loop()
@@ -134,7 +122,7 @@ class MediaPort:
 
         return stop_waiting
 
-    def path_lost(self, key: tuple[str, TransportAddress]) -> None:
+    def path_lost(self, key: AddressKey) -> None:
         """Forget an address whose connection ended."""
         known = self._by_address.pop(key, None)
         if known is not None:
@@ -174,7 +162,7 @@ class MediaPort:
             else:
                 self.drops["unknown_address"] += 1
 
-    def stun_received(self, datagram: bytes, key: tuple[str, TransportAddress], path: Path) -> Receiver | None:
+    def stun_received(self, datagram: bytes, key: AddressKey, path: Path) -> Receiver | None:
         """Take a STUN message that came over `path`; the viewer whose authentic check it is."""
         message = stun.parse(datagram)
         if message is None:
@@ -197,7 +185,7 @@ class MediaPort:
             self._learn(key, path, receiver)
         return receiver
 
-    def _learn(self, key: tuple[str, TransportAddress], path: Path, receiver: Receiver) -> None:
+    def _learn(self, key: AddressKey, path: Path, receiver: Receiver) -> None:
         previous = self._by_address.get(key)
         if previous is not None:
             self._addresses[previous[1]].remove(key)
@@ -214,7 +202,9 @@ class MediaPort:
         """Take ICE-TCP connections on the same number. Raises OSError when it is taken."""
         loop = asyncio.get_running_loop()
         for host in self.hosts:
-            self._servers.append(await loop.create_server(partial(TcpConnection, self, host), host, self.number))
+            self._servers.append(
+                await loop.create_server(partial(TcpConnection, self, self.connections, host), host, self.number)
+            )
 
 
 def _bind(hosts: Sequence[str], number: int) -> list[socket.socket] | None:

@@ -141,12 +141,14 @@ async def test_lost_packets_are_asked_for_and_repaired(watched: Watched, watcher
     encoder = H264Encoder(WIDTH, HEIGHT, frame_rate=30, bit_rate=4_000_000, keyframe_interval=10)
     for number in range(1, 9):
         send(watched, number, encoder)
-    # aiortc gives a picture to its decoder when the next one begins.
-    for _ in range(7):
+    await until(lambda: viewer.counters.retransmitted_packets_sent == 4)
+    # aiortc decodes at most one picture for each packet that comes, so those behind the repaired one need more.
+    for number in range(9, 19):
+        send(watched, number, encoder)
+    for _ in range(10):
         await watcher.frame()
     assert viewer.counters.retransmitted_packets_sent == 4
-    assert viewer.counters.nack_count
-    assert not viewer.drops
+    assert set(viewer.drops) <= {"nack_too_soon"}, "aiortc names all that is missing again and again"
     encoder.close()
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from capture.errors import InvalidSource
 from capture.source import Source
-from capture.test_source import TestVideo, open_test, parse_test_video
+from capture.synthetic_source import SyntheticVideo, open_synthetic, parse_synthetic_video
 from encoders.access_unit import AccessUnit
 from encoders.bit_reader import BitReader
 from encoders.h264 import parse_sps
@@ -32,14 +32,14 @@ def frame_number(access_unit: AccessUnit, sps: bytes) -> tuple[int, int]:
 class TestContract(SourceContract):
     @pytest.fixture
     async def source(self) -> AsyncIterator[Source]:
-        source = await open_test("size=180x320,fps=60")
+        source = await open_synthetic("size=180x320,fps=60")
         yield source
         await source.aclose()
 
 
 class TestPictures:
     async def test_the_size_that_was_asked_for(self) -> None:
-        source = await open_test("size=320x180,fps=60")
+        source = await open_synthetic("size=320x180,fps=60")
         access_units = await take(source, 3)
         await source.aclose()
         sps = parse_sps(access_units[0].nal_units[0])
@@ -47,13 +47,13 @@ class TestPictures:
         assert [(frame.width, frame.height) for frame in decode(access_units)] == [(320, 180)] * 3
 
     async def test_the_screen_moves(self) -> None:
-        source = await open_test("size=180x320,fps=30")
+        source = await open_synthetic("size=180x320,fps=30")
         frames = [frame.to_ndarray().tobytes() for frame in decode(await take(source, 4))]
         await source.aclose()
         assert len(set(frames)) == 4
 
     async def test_a_cancelled_wait_leaves_no_gap_in_what_is_decoded(self) -> None:
-        source = await open_test("size=180x320,fps=120")
+        source = await open_synthetic("size=180x320,fps=120")
         pictures = aiter(source)
         access_units: list[AccessUnit] = []
         async with asyncio.timeout(TIMEOUT):
@@ -71,7 +71,7 @@ class TestPictures:
 
     async def test_its_thread_ends_with_it(self) -> None:
         threads_of_others = set(threading.enumerate())
-        source = await open_test("size=180x320")
+        source = await open_synthetic("size=180x320")
         await take(source, 2)
         (worker,) = set(threading.enumerate()) - threads_of_others
         await source.aclose()
@@ -83,14 +83,14 @@ class TestOptions:
     @pytest.mark.parametrize(
         ("options", "expected"),
         [
-            ("", TestVideo(720, 1280, 30, 2_000_000)),
-            ("size=360x640", TestVideo(360, 640, 30, 2_000_000)),
-            ("size=360x640,fps=15,bitrate=800000", TestVideo(360, 640, 15, 800_000)),
-            ("bitrate=10000,fps=120", TestVideo(720, 1280, 120, 10_000)),
+            ("", SyntheticVideo(720, 1280, 30, 2_000_000)),
+            ("size=360x640", SyntheticVideo(360, 640, 30, 2_000_000)),
+            ("size=360x640,fps=15,bitrate=800000", SyntheticVideo(360, 640, 15, 800_000)),
+            ("bitrate=10000,fps=120", SyntheticVideo(720, 1280, 120, 10_000)),
         ],
     )
-    def test_good_ones(self, options: str, expected: TestVideo) -> None:
-        assert parse_test_video(options) == expected
+    def test_good_ones(self, options: str, expected: SyntheticVideo) -> None:
+        assert parse_synthetic_video(options) == expected
 
     @pytest.mark.parametrize(
         "options",
@@ -112,7 +112,7 @@ class TestOptions:
     )
     async def test_bad_ones_say_what_is_allowed(self, options: str) -> None:
         with pytest.raises(InvalidSource) as raised:
-            await open_test(f"fps=30,{options}")
+            await open_synthetic(f"fps=30,{options}")
         assert repr(options) in str(raised.value)
         assert "size=WIDTHxHEIGHT" in str(raised.value)
         assert "fps=1 to 120" in str(raised.value)
@@ -120,11 +120,11 @@ class TestOptions:
     @pytest.mark.parametrize("size", ["361x640", "360x641", "10x10", "9000x640"])
     async def test_sizes_that_the_encoder_refuses(self, size: str) -> None:
         with pytest.raises(InvalidSource, match=r"must be even, 16 to 8192"):
-            await open_test(f"size={size}")
+            await open_synthetic(f"size={size}")
 
     @given(st.text(alphabet="sizefpbtrae=x0123456789,", max_size=30))
     def test_any_text(self, options: str) -> None:
         try:
-            parse_test_video(options)
+            parse_synthetic_video(options)
         except InvalidSource:
             pass

@@ -24,10 +24,8 @@ _ALLOWED: Final = "size=WIDTHxHEIGHT (even), fps=1 to 120, bitrate=BITS_PER_SECO
 
 
 @dataclass(frozen=True, slots=True)
-class TestVideo:
+class SyntheticVideo:
     """What the drawn video is like."""
-
-    __test__ = False  # or pytest takes it for a test
 
     width: int = 720
     height: int = 1280
@@ -39,12 +37,12 @@ class TestVideo:
     """Bits per second."""
 
 
-def parse_test_video(options: str) -> TestVideo:
+def parse_synthetic_video(options: str) -> SyntheticVideo:
     """The video that `size=360x640,fps=15,bitrate=800000` asks for; what is not named stays as it is by default.
 
     Raises `InvalidSource`, naming what is allowed, for anything else.
     """
-    video = TestVideo()
+    video = SyntheticVideo()
     for option in filter(None, options.split(",")):
         name, _, value = option.partition("=")
         if name == "size" and (size := re.fullmatch(r"(\d{2,4})x(\d{2,4})", value, re.ASCII)):
@@ -61,7 +59,7 @@ def parse_test_video(options: str) -> TestVideo:
 class _Drawing:
     """The screen and its encoder; everything here runs in the worker thread."""
 
-    def __init__(self, video: TestVideo) -> None:
+    def __init__(self, video: SyntheticVideo) -> None:
         self._encoder = H264Encoder(
             video.width,
             video.height,
@@ -79,15 +77,13 @@ class _Drawing:
         self._encoder.close()
 
 
-class TestSource:
+class SyntheticSource:
     """Draws and encodes a screen in a thread of its own, a picture for each tick of an even clock.
 
     When it is late, it leaves pictures out rather than hurry. A picture is made only while somebody waits for it.
     """
 
-    __test__ = False
-
-    def __init__(self, video: TestVideo, drawing: _Drawing, worker: WorkerThread) -> None:
+    def __init__(self, video: SyntheticVideo, drawing: _Drawing, worker: WorkerThread) -> None:
         self._metronome = Metronome(1 / video.frame_rate)
         self._drawing = drawing
         self._worker = worker
@@ -127,10 +123,10 @@ class TestSource:
             await self._worker.aclose(self._drawing.close)
 
 
-async def open_test(options: str) -> Source:
+async def open_synthetic(options: str) -> Source:
     """Open `test:OPTIONS`, as `test:size=360x640,fps=15`; raises `InvalidSource` for options that make no sense."""
-    video = parse_test_video(options)
-    worker = WorkerThread("test-source")
+    video = parse_synthetic_video(options)
+    worker = WorkerThread("synthetic-source")
     try:
         drawing = await worker.run(partial(_Drawing, video))
     except BaseException as error:
@@ -138,4 +134,4 @@ async def open_test(options: str) -> Source:
         if isinstance(error, EncoderError):
             raise InvalidSource(f"test:{options}: {error}") from error
         raise
-    return TestSource(video, drawing, worker)
+    return SyntheticSource(video, drawing, worker)
