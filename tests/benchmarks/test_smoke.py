@@ -53,7 +53,7 @@ def test_join_storm_measures_a_storm(clip: Path, cores: Cores) -> None:
 
 
 def test_cycles_leave_nothing_behind(clip: Path, cores: Cores) -> None:
-    result = cycles.run(clip, cores, cycles=4, at_once=2, blocks=2, vanish_every=0)
+    result = cycles.run(clip, cores, warm_up=2, cycles=4, at_once=2, blocks=2, vanish_every=0)
 
     assert result.left_behind == {}
     assert result.before["sessions"] == result.before["streams"] == 0
