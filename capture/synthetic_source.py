@@ -131,7 +131,7 @@ async def open_synthetic(options: str) -> Source:
         drawing = await worker.run(partial(_Drawing, video))
     except BaseException as error:
         worker.close()
-        if isinstance(error, EncoderError):
+        if isinstance(error, EncoderError | ValueError):
             raise InvalidSource(f"test:{options}: {error}") from error
         raise
     return SyntheticSource(video, drawing, worker)

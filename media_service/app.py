@@ -31,7 +31,7 @@ from media_service.metrics import Histograms, ServiceCollector
 from media_service.rtc.candidates import announced, host_addresses
 from media_service.rtc.dtls import Certificate
 from media_service.rtc.egress import Egress
-from media_service.rtc.media_port import MediaPort
+from media_service.rtc.media_port import SEND_BUFFER, MediaPort
 from media_service.session import CONNECT_TIMEOUT, Surroundings
 from media_service.sessions import Sessions
 from media_service.settings import Settings
@@ -114,6 +114,12 @@ async def serve(
 
         port = await MediaPort.open(host_addresses(), range(settings.ice_port_min, settings.ice_port_max + 1))
         stack.push_async_callback(port.aclose)
+        if port.send_buffer < SEND_BUFFER:
+            _log.warning(
+                "the kernel keeps little for the media port to send; many viewers at once may lose pictures",
+                bytes=port.send_buffer,
+                remedy=f"sysctl -w net.core.wmem_max={SEND_BUFFER}",
+            )
         stun = StunDiscovery(port, settings.stun_servers)
         if settings.stun_servers:
             tasks.start(stun.run(), "stun discovery")

@@ -37,6 +37,8 @@ CONNECT_TIMEOUT = 30.0
 
 _INPUT_PER_SECOND = 500
 _CONTROL_CHANNEL = "control"
+_LARGEST_MESSAGE = 64 * 1024
+"""Characters; typed text is bounded further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +227,10 @@ class Session:
     def message_received(self, label: str, message: str | bytes) -> None:
         if label != _CONTROL_CHANNEL or not isinstance(message, str):
             self.input_dropped["not_control"] += 1
+            return
+        if len(message) > _LARGEST_MESSAGE:
+            self.input_dropped["too_large"] += 1
+            self._send_control(Error("malformed_message", f"a message has at most {_LARGEST_MESSAGE} characters"))
             return
         try:
             received = parse_control(message)

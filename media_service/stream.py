@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import structlog
 
-from capture.errors import CaptureError
+from capture.errors import CaptureError, SourceEnded
 from capture.source import Source, SourceFacts
 from encoders.access_unit import AccessUnit
 from encoders.errors import BitstreamError
@@ -23,8 +23,8 @@ _log = structlog.get_logger(__name__)
 _KEYFRAME_REQUEST_INTERVAL = 0.5
 _SHORT_GROUP = 30
 """Pictures that are replayed even where a keyframe is to be had for the asking."""
-_CATCH_UP_DELAY = 0.25
-"""Seconds that a viewer whose buffer was full is left alone."""
+_REMINDER = 1.0
+"""Seconds after which a keyframe that did not come is asked for again."""
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.25, 5.0
 _IMMEDIATE_REASONS = frozenset({"pli", "fir", "request"})
 
@@ -66,16 +66,16 @@ class Stream:
         self._source: Source | None = None
         self._cache = GopCache()
         self._sps_nal_unit = b""
-        self._waiting: set[asyncio.Future[SequenceParameterSet]] = set()
+        self._waiting: set[asyncio.Future[None]] = set()
         self._requested_at = float("-inf")
 
     async def ready(self, timeout: float) -> SequenceParameterSet:
-        """Wait for the first picture; what a decoder must be able to do to play the stream.
+        """Wait until pictures come; what a decoder must be able to do to play the stream.
 
         Raises `DeviceUnavailable` when the source cannot be opened, sends nothing in time, or no browser can play it.
         """
-        if self.sps is None:
-            waiting = asyncio.get_running_loop().create_future()
+        if self.sps is None or self.state is not StreamState.RUNNING:
+            waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.add(waiting)
             try:
                 async with asyncio.timeout(timeout):
@@ -112,7 +112,8 @@ class Stream:
         if reason in _IMMEDIATE_REASONS:
             self._bring_in(viewer)
         else:
-            asyncio.get_running_loop().call_later(_CATCH_UP_DELAY, self._catch_up, viewer)
+            delay = viewer.patience.take(time.monotonic())
+            asyncio.get_running_loop().call_later(delay, self._catch_up, viewer)
 
     async def run(self) -> None:
         """Capture until cancelled."""
@@ -135,6 +136,7 @@ class Stream:
     def stopped(self) -> None:
         """Note that nothing runs any more."""
         self._set_state(StreamState.STOPPED, "nobody watches")
+        self._fail(SourceEnded("its stream was stopped"))
         self._cache.clear()
 
     async def _capture(self) -> None:
@@ -158,15 +160,15 @@ class Stream:
             self._egress.submit(picture, self.viewers)
         if self.state is not StreamState.RUNNING:
             self._set_state(StreamState.RUNNING, self.facts.reason if self.facts else "")
+            for waiting in self._waiting:
+                if not waiting.done():
+                    waiting.set_result(None)
 
     def _read_parameters(self, keyframe: AccessUnit) -> None:
         nal_unit = next((each for each in keyframe.nal_units if nal_unit_type(each) is NalUnitType.SPS), b"")
         if nal_unit and nal_unit != self._sps_nal_unit:
             self.sps = parse_sps(nal_unit)
             self._sps_nal_unit = nal_unit
-            for waiting in self._waiting:
-                if not waiting.done():
-                    waiting.set_result(self.sps)
 
     def _catch_up(self, viewer: Viewer) -> None:
         # A keyframe may have helped it meanwhile.
@@ -182,6 +184,7 @@ class Stream:
             self._egress.replay(Replay(viewer, self._cache))
         else:
             self._request_keyframe()
+            asyncio.get_running_loop().call_later(_REMINDER, self._catch_up, viewer)
 
     def _request_keyframe(self) -> None:
         now = time.monotonic()

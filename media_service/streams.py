@@ -35,6 +35,7 @@ class Streams:
         self._state_changed = state_changed
         self._grace = grace
         self._running: dict[str, _Use] = {}
+        self._stopping: dict[str, asyncio.Task[None]] = {}
 
     def __iter__(self) -> Iterator[Stream]:
         return (use.stream for use in self._running.values())
@@ -52,7 +53,8 @@ class Streams:
         use = self._running.get(device_id)
         if use is None:
             stream = Stream(device_id, open_source, self._egress, self._state_changed)
-            task = self._tasks.start(self._run(stream), f"stream {device_id}")
+            former = self._stopping.pop(device_id, None)
+            task = self._tasks.start(self._run(stream, former), f"stream {device_id}")
             use = self._running[device_id] = _Use(stream, task)
         use.holders += 1
         if use.stop is not None:
@@ -69,8 +71,11 @@ class Streams:
         if not use.holders:
             use.stop = asyncio.get_running_loop().call_later(self._grace, self._stop, use)
 
-    async def _run(self, stream: Stream) -> None:
+    async def _run(self, stream: Stream, former: asyncio.Task[None] | None) -> None:
         try:
+            if former is not None:
+                # Two recorders at once may be one too many for the phone.
+                await asyncio.wait([former])
             await stream.run()
         finally:
             # A task that crashed leaves a stream that sends nothing; the next user gets a new one.
@@ -80,5 +85,12 @@ class Streams:
             stream.stopped()
 
     def _stop(self, use: _Use) -> None:
-        self._running.pop(use.stream.device_id, None)
+        device_id = use.stream.device_id
+        self._running.pop(device_id, None)
+        self._stopping[device_id] = use.task
+        use.task.add_done_callback(lambda task: self._stopped(device_id, task))
         use.task.cancel()
+
+    def _stopped(self, device_id: str, task: asyncio.Task[None]) -> None:
+        if self._stopping.get(device_id) is task:
+            del self._stopping[device_id]

@@ -27,23 +27,26 @@ class StunDiscovery:
         self.addresses: tuple[ReflexiveAddress, ...] = ()
         self._port = port
         self._servers = servers
+        self._found: dict[str, list[ReflexiveAddress]] = {}
         self._trouble: set[str] = set()
 
     async def run(self) -> None:
         """Ask now and again. Never ends; a server that does not answer is logged once."""
         while True:
-            found: dict[ReflexiveAddress, None] = {}
             for server in self._servers:
-                for reflexive in await self._ask_server(server):
-                    found[reflexive] = None
-            if tuple(found) != self.addresses:
-                self.addresses = tuple(found)
-                _log.info("public media address", addresses=[f"{ip}:{port}" for (ip, port), _ in found])
+                found = await self._ask_server(server)
+                if found is not None:
+                    self._found[str(server)] = found
+            addresses = tuple(dict.fromkeys(each for found in self._found.values() for each in found))
+            if addresses != self.addresses:
+                self.addresses = addresses
+                _log.info("public media address", addresses=[f"{ip}:{port}" for (ip, port), _ in addresses])
             await asyncio.sleep(_REFRESH)
 
-    async def _ask_server(self, server: IceUrl) -> list[ReflexiveAddress]:
+    async def _ask_server(self, server: IceUrl) -> list[ReflexiveAddress] | None:
+        """What the server saw; None when it did not answer, so that what it saw before still counts."""
         loop = asyncio.get_running_loop()
-        found: list[ReflexiveAddress] = []
+        found: list[ReflexiveAddress] | None = None
         try:
             resolved = await loop.getaddrinfo(server.host, server.port, type=socket.SOCK_DGRAM)
         except (OSError, UnicodeError) as error:
@@ -61,6 +64,7 @@ class StunDiscovery:
                 self._note(server, f"it does not answer {local}")
             else:
                 self._trouble.discard(str(server))
+                found = found or []
                 if mapped != base:
                     found.append((mapped, base))
         return found

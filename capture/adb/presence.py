@@ -82,12 +82,15 @@ async def _keep(client: AdbClient, address: str, absence: _Absence, first_delay:
             await asyncio.sleep(first_delay)
             if not absence.noticed.is_set():
                 continue
+        # Before the attempt: a loss that is seen during it counts.
+        absence.noticed.clear()
         try:
             if absence.is_offline:
                 with suppress(DeviceNotFound):
                     await client.disconnect(address)
             await client.connect(address)
         except AdbError as error:
+            absence.noticed.set()
             if str(error) != reported:  # The same trouble again and again is one line in the log.
                 reported = str(error)
                 log.warning("device not connected", address=address, reason=reported)
@@ -95,7 +98,6 @@ async def _keep(client: AdbClient, address: str, absence: _Absence, first_delay:
             delay = min(2 * delay, longest_delay)
         else:
             log.info("device connected", address=address)
-            absence.noticed.clear()  # The server's next list says whether it is still there.
             reported = ""
             delay = first_delay
             await asyncio.sleep(first_delay)  # One that comes and goes is no reason to be busy.

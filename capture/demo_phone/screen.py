@@ -16,6 +16,7 @@ from capture.demo_phone.touches import Motion, Touches
 from capture.demo_phone.wave import Wave
 
 _PLACEHOLDER = "Tap, swipe or type"
+_LONGEST_TEXT = 200
 _LABEL_COLOUR = (226, 222, 245)
 
 
@@ -52,13 +53,21 @@ class Screen:
         self._change()
 
     def type_text(self, text: str) -> None:
-        """Show typed text."""
-        self._typed.show(text or _PLACEHOLDER)
-        self._change()
+        """Type into the search field, which shows the end of what was typed."""
+        self._show_text(self._text + text)
 
     def press_key(self, name: str) -> None:
-        """Show the name of a pressed key."""
+        """Show the name of a pressed key; `KEYCODE_DEL` takes a letter of the typed text, `KEYCODE_ENTER` all of it."""
+        if name == "KEYCODE_DEL":
+            self._show_text(self._text[:-1])
+        elif name == "KEYCODE_ENTER":
+            self._show_text("")
         self._key.show(name.removeprefix("KEYCODE_"))
+        self._change()
+
+    def _show_text(self, text: str) -> None:
+        self._text = text[-_LONGEST_TEXT:]
+        self._typed.show(self._text or _PLACEHOLDER)
         self._change()
 
     @property
@@ -134,6 +143,7 @@ class Screen:
         text_width = box.width - left - right - key_width
         self._typed = TextLine(self._canvas, Box(box.x + left, box.y, text_width, box.height), font)
         self._typed.show(_PLACEHOLDER)
+        self._text = ""
         key_box = Box(box.x + left + text_width, box.y, key_width, box.height)
         self._key = TextLine(self._canvas, key_box, font, _LABEL_COLOUR, anchor="r")
 

@@ -26,6 +26,7 @@ _LARGEST_AGE = 0.5
 """Seconds a picture may wait; an older one is not sent, its viewers go on at the next keyframe."""
 _REPLAY_PACKETS_PER_TURN = 30
 _REPLAY_INTERVAL = 0.002
+_REPLAY_BACKLOG = 64 << 10
 _SHARED_TEMPLATES = 2048
 
 
@@ -177,6 +178,8 @@ class Egress:
     def _replay_turn(self, replay: Replay) -> bool:
         """Send a few pictures; whether there is more to do."""
         viewer = replay.viewer
+        if viewer.path.backlog > _REPLAY_BACKLOG:
+            return True
         now = time.monotonic()
         send_time = absolute_send_time(now)
         budget = _REPLAY_PACKETS_PER_TURN

@@ -20,7 +20,9 @@ from media_service.rtc.receiver import AddressKey, Receiver
 from media_service.rtc.stun import TransportAddress
 
 _DATAGRAMS_PER_WAKE_UP = 64
-_SEND_BUFFER = 8 << 20
+SEND_BUFFER = 8 << 20
+"""Bytes to be sent that the kernel is asked to keep: a keyframe for a hundred viewers leaves at once."""
+
 _RECEIVE_BUFFER = 4 << 20
 _SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33
 _ADDRESSES_PER_RECEIVER = 16
@@ -77,6 +79,13 @@ class MediaPort:
     def hosts(self) -> tuple[str, ...]:
         """The local addresses that the port is open on."""
         return tuple(self._sockets)
+
+    @property
+    def send_buffer(self) -> int:
+        """Bytes that the kernel keeps for the sockets to send, at least."""
+        # getsockopt gives twice what was asked for, its own bookkeeping included (socket(7)).
+        sizes = [sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) // 2 for sock in self._sockets.values()]
+        return min(sizes)
 
     @property
     def address_count(self) -> int:
@@ -221,7 +230,7 @@ def _bind(hosts: Sequence[str], number: int) -> list[socket.socket] | None:
             for bound in sockets:
                 bound.close()
             return None
-        _set_buffer(sock, _SO_SNDBUFFORCE, socket.SO_SNDBUF, _SEND_BUFFER)
+        _set_buffer(sock, _SO_SNDBUFFORCE, socket.SO_SNDBUF, SEND_BUFFER)
         _set_buffer(sock, _SO_RCVBUFFORCE, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         sockets.append(sock)
     return sockets or None

@@ -9,7 +9,10 @@ from typing import Protocol
 from media_service.rtc.stun import TransportAddress
 from media_service.rtc.template import Run
 
-_TCP_BACKLOG = 1 << 20
+_TCP_BACKLOG = 512 << 10
+"""Bytes: two seconds at 2 Mbit/s. What waits longer is better not sent."""
+_TCP_UNSENT = 128 << 10
+"""Bytes that the kernel may hold beyond what is on its way, so that what waits is ours to drop."""
 _NO_GSO = frozenset({errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.ENOPROTOOPT, errno.EOPNOTSUPP})
 
 Drops = Counter[str]
@@ -22,6 +25,11 @@ class Path(Protocol):
     protocol: str
     """`udp` or `tcp`."""
     remote: TransportAddress
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that wait in this process; a replay waits until they have gone."""
+        ...
 
     def send(self, datagram: bytes) -> bool:
         """Send one datagram; False when the buffer is full and it was dropped."""
@@ -36,6 +44,7 @@ class UdpPath:
     """A remote address seen from one of our sockets."""
 
     protocol = "udp"
+    backlog = 0
 
     def __init__(self, sock: socket.socket, remote: TransportAddress, drops: Drops) -> None:
         self.remote = remote
@@ -85,6 +94,9 @@ class TcpPath:
     def __init__(self, transport: asyncio.Transport, remote: TransportAddress, drops: Drops) -> None:
         self.remote = remote
         self._transport = transport
+        connection = transport.get_extra_info("socket")
+        if connection is not None:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _TCP_UNSENT)
         self._drops = drops
 
     def send(self, datagram: bytes) -> bool:
@@ -104,6 +116,10 @@ class TcpPath:
             framed += packet
         self._transport.write(framed)
         return True
+
+    @property
+    def backlog(self) -> int:
+        return self._transport.get_write_buffer_size()
 
     def close(self) -> None:
         """End the connection."""

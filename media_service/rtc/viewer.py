@@ -14,13 +14,11 @@ from media_service.rtc.dtls import DtlsTransport
 from media_service.rtc.header_extensions import absolute_send_time, packet_shape
 from media_service.rtc.history import History, SentPicture
 from media_service.rtc.path import Path
+from media_service.rtc.patience import Patience
 from media_service.rtc.picture import CLOCK_RATE, Picture
 from media_service.rtc.srtp import PacketBuffer, protect
 from media_service.rtc.template import Template
 from signaling.jsep import VideoTrack
-
-KEYFRAME_REQUEST_INTERVAL = 0.5
-"""Seconds between keyframe requests that a viewer is granted."""
 
 _NTP_EPOCH_OFFSET = 2_208_988_800
 _DEFAULT_ROUND_TRIP = 0.05
@@ -105,7 +103,8 @@ class Viewer:
         self._rtx_sequence = secrets.randbits(15)
         self._timestamp_offset = secrets.randbits(32)
         self._cname = secrets.token_hex(8).encode()
-        self._request_granted_at = float("-inf")
+        self.patience = Patience()
+        """When it may be helped again."""
 
     def send(self, picture: Picture, batches: Sequence[Template], timestamp: int, send_time: bytes, now: float) -> None:
         """Send `picture`, laid out in `batches` for `self.shape`, at an unwrapped RTP `timestamp`."""
@@ -173,9 +172,10 @@ class Viewer:
                     pass
 
     def request_keyframe(self, reason: str, now: float) -> None:
-        """Ask for what the decoder can start with again, at most twice per second."""
-        if now - self._request_granted_at >= KEYFRAME_REQUEST_INTERVAL:
-            self._request_granted_at = now
+        """Ask for what the decoder can start with again; too soon after the last time it is not asked for."""
+        # While a replay runs, what it asks for is on its way.
+        if self.following is not Following.REPLAYING and self.patience.is_over(now):
+            self.patience.take(now)
             self._lagging(self, reason)
 
     def send_report(self, now: float, ntp: int) -> None:

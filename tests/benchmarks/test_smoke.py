@@ -52,6 +52,12 @@ def test_join_storm_measures_a_storm(clip: Path, cores: Cores) -> None:
     assert storm.joined_maximum >= storm.joined_p50 > 0
 
 
+def test_join_cost_is_measured(cores: Cores) -> None:
+    [cost] = join_storm.join_cost(make_clip(join_storm.STILL), cores, joiners=2, repeat=1)
+
+    assert cost > 0
+
+
 def test_cycles_leave_nothing_behind(clip: Path, cores: Cores) -> None:
     result = cycles.run(clip, cores, warm_up=2, cycles=4, at_once=2, blocks=2, vanish_every=0)
 

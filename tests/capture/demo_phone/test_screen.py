@@ -159,3 +159,22 @@ def test_changes_are_told() -> None:
     screen.press_key("b")
     screen.animate = True
     assert len(told) == 4
+
+
+def test_typed_letters_make_a_word_and_can_be_taken_back() -> None:
+    def shown(*strokes: str) -> bytes:
+        screen = Screen(360, 640)
+        screen.animate = False
+        for stroke in strokes:
+            if stroke.startswith("KEYCODE"):
+                screen.press_key(stroke)
+            else:
+                screen.type_text(stroke)
+        screen.press_key("KEYCODE_HOME")
+        # Without the strip, which tells the time, and the clock.
+        return np.asarray(screen.draw(5.0).to_ndarray())[200:600].tobytes()
+
+    assert shown("h", "e", "y") == shown("hey")
+    assert shown("hey", "KEYCODE_DEL") == shown("he")
+    assert shown("hey", "KEYCODE_ENTER") == shown("a", "KEYCODE_DEL")
+    assert shown("hey") != shown("he")
