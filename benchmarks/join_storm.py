@@ -29,7 +29,6 @@ from benchmarks.viewer import PAGE
 _STREAM = "cam"
 _WATCHERS, _JOINERS = "watchers", "joiners"
 _JOIN_TIMEOUT = 10.0
-_SETTLE = 2.0
 _WINDOW = 3.0
 """Seconds from the first join that belong to the storm; the quiet before and after is measured for as long."""
 STILL = ClipShape(width=320, height=640, frames_per_second=1, seconds=4, keyframe_interval=1, bits_per_second=50_000)
@@ -75,7 +74,7 @@ def measure_storms(
     viewers.join(Join(_WATCHERS, (url,) * watchers, watchers * 0.03, _JOIN_TIMEOUT, PAGE, witnesses=1))
     measured = []
     for _ in range(storms):
-        time.sleep(_SETTLE)
+        time.sleep(window / 2)
         before = _cpu_rate(sender, window)
         metrics, cpu, waited = sender.metrics(), sender.cpu_seconds(), sender.waited_seconds()
         began = time.monotonic()
@@ -126,17 +125,17 @@ def run(
     return Result(gop, tuple(measured))
 
 
-def join_cost(clip: Path, cores: Cores, *, joiners: int, repeat: int) -> list[float]:
+def join_cost(clip: Path, cores: Cores, *, joiners: int, repeat: int, over: float = 1.0) -> list[float]:
     """CPU seconds per join to a stream that sends next to nothing, data channel included. Raises `BenchmarkError`."""
     costs = []
     with media_service({_STREAM: f"file:{clip}"}, cores) as sender, receivers(cores) as viewers:
         url = sender.whep_url(_STREAM)
         viewers.join(Join(_WATCHERS, (url,), 0.0, _JOIN_TIMEOUT, PAGE))
         for _ in range(repeat):
-            time.sleep(_SETTLE)
-            idle = _cpu_rate(sender, 1.0)
+            time.sleep(over)
+            idle = _cpu_rate(sender, over)
             cpu, began = sender.cpu_seconds(), time.monotonic()
-            viewers.join(Join(_JOINERS, (url,) * joiners, 1.0, _JOIN_TIMEOUT, PAGE))
+            viewers.join(Join(_JOINERS, (url,) * joiners, over, _JOIN_TIMEOUT, PAGE))
             cpu, elapsed = sender.cpu_seconds() - cpu, time.monotonic() - began
             costs.append((cpu - idle * elapsed) / joiners)
             viewers.leave(_JOINERS)

@@ -16,7 +16,10 @@ from encoders.access_unit import AccessUnit
 
 _PICTURES_AHEAD: Final = 64
 _BYTES_AHEAD: Final = 1024 * 1024
-"""Reading ahead ends at either; a file of any size is never in memory."""
+"""Reading ahead ends at either: a large file is never in memory."""
+
+_KEPT_BYTES: Final = 8 * 1024 * 1024
+"""A clip up to this size is read once and then played from memory."""
 
 
 class FileSource:
@@ -32,6 +35,11 @@ class FileSource:
         self._worker = worker
         self._clip: Generator[ClipPicture, None, None] | None = None
         self._pictures: deque[ClipPicture] = deque()
+        self._kept: list[ClipPicture] | None = []
+        """The pass that is being read, from its beginning; None when it has become too large to keep."""
+        self._kept_bytes = 0
+        self._loop: tuple[ClipPicture, ...] = ()
+        """All pictures of a clip that was small enough to keep."""
         self._alarm = Alarm()
         self._has_begun = False
         self._rewinds = False
@@ -48,7 +56,11 @@ class FileSource:
     async def __anext__(self) -> AccessUnit:
         self._has_begun = True
         if (self._rewinds or not self._pictures) and not self._alarm.is_ended:
-            await self.read_ahead()
+            if self._loop:
+                self._rewinds = False
+                self._pictures = deque(self._loop)
+            else:
+                await self.read_ahead()
         if not await self._alarm.sleep_until(self._playhead.due):
             raise StopAsyncIteration
         picture = self._pictures.popleft()
@@ -73,6 +85,7 @@ class FileSource:
             self._rewinds = False
             self._pictures.clear()
             self._close_clip()
+            self._kept, self._kept_bytes = [], 0
         size = 0
         while len(self._pictures) < _PICTURES_AHEAD and size < _BYTES_AHEAD:
             if self._clip is None:
@@ -80,9 +93,23 @@ class FileSource:
             picture = next(self._clip, None)
             if picture is None:
                 self._clip = None  # the next pass; each gives a picture or raises
+                if self._kept is not None:
+                    self._loop = tuple(self._kept)
+                    self._pictures.extend(self._loop)
+                    return
             else:
                 self._pictures.append(picture)
-                size += sum(map(len, picture.nal_units))
+                size += self._keep(picture)
+
+    def _keep(self, picture: ClipPicture) -> int:
+        """Keep a picture of the pass that is being read, as far as there is room; the picture's size."""
+        size = sum(map(len, picture.nal_units))
+        self._kept_bytes += size
+        if self._kept is not None:
+            self._kept.append(picture)
+            if self._kept_bytes > _KEPT_BYTES:
+                self._kept = None
+        return size
 
     def _close_clip(self) -> None:
         """Runs in the worker thread."""

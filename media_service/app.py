@@ -1,6 +1,7 @@
 """The composition: everything is built and wired here, and nowhere else."""
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -64,10 +65,18 @@ async def run(
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with serve(settings, sources=sources, demo=demo) as address:
+        _settle_memory()
         if ready is not None:
             ready(address)
         await stop.wait()
         _log.info("stopping")
+
+
+def _settle_memory() -> None:
+    """What is there by now stays: the garbage collector need not look at it while pictures wait."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @asynccontextmanager

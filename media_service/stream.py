@@ -23,6 +23,8 @@ _log = structlog.get_logger(__name__)
 _KEYFRAME_REQUEST_INTERVAL = 0.5
 _SHORT_GROUP = 30
 """Pictures that are replayed even where a keyframe is to be had for the asking."""
+_LATE = 0.25
+"""Seconds by which live pictures may be late for replays to begin nevertheless."""
 _REMINDER = 1.0
 """Seconds after which a keyframe that did not come is asked for again."""
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.25, 5.0
@@ -59,7 +61,8 @@ class Stream:
         self.pictures = 0
         self.octets = 0
         self.keyframes_requested = 0
-        self.viewers: dict[Viewer, None] = {}
+        self.viewers: dict[Viewer, asyncio.TimerHandle | None] = {}
+        """Who is sent to, and the next look at whether it goes on."""
         self._open_source = open_source
         self._egress = egress
         self._state_changed = state_changed
@@ -104,7 +107,9 @@ class Stream:
 
     def remove(self, viewer: Viewer) -> None:
         """Stop sending to `viewer`."""
-        self.viewers.pop(viewer, None)
+        pending = self.viewers.pop(viewer, None)
+        if pending is not None:
+            pending.cancel()
         self._egress.forget(viewer)
 
     def lagging(self, viewer: Viewer, reason: str) -> None:
@@ -112,8 +117,7 @@ class Stream:
         if reason in _IMMEDIATE_REASONS:
             self._bring_in(viewer)
         else:
-            delay = viewer.patience.take(time.monotonic())
-            asyncio.get_running_loop().call_later(delay, self._catch_up, viewer)
+            self._look_again(viewer, viewer.patience.take(time.monotonic()))
 
     async def run(self) -> None:
         """Capture until cancelled."""
@@ -153,8 +157,8 @@ class Stream:
         if access_unit.is_keyframe:
             self._read_parameters(access_unit)
         self.pictures += 1
-        self.octets += access_unit.size
         picture = Picture(access_unit, self.pictures, time.monotonic())
+        self.octets += picture.octets
         self._cache.add(picture)
         if self.viewers:
             self._egress.submit(picture, self.viewers)
@@ -170,9 +174,22 @@ class Stream:
             self.sps = parse_sps(nal_unit)
             self._sps_nal_unit = nal_unit
 
+    def _look_again(self, viewer: Viewer, delay: float) -> None:
+        if viewer not in self.viewers:
+            return
+        pending = self.viewers[viewer]
+        if pending is not None:
+            pending.cancel()
+        self.viewers[viewer] = asyncio.get_running_loop().call_later(delay, self._catch_up, viewer)
+
     def _catch_up(self, viewer: Viewer) -> None:
         # A keyframe may have helped it meanwhile.
-        if viewer.following is Following.WAITING:
+        if viewer.following is not Following.WAITING:
+            return
+        if self._egress.lateness > _LATE:
+            # A replay now would make all others later still.
+            self.lagging(viewer, "late")
+        else:
             self._bring_in(viewer)
 
     def _bring_in(self, viewer: Viewer) -> None:
@@ -184,7 +201,7 @@ class Stream:
             self._egress.replay(Replay(viewer, self._cache))
         else:
             self._request_keyframe()
-            asyncio.get_running_loop().call_later(_REMINDER, self._catch_up, viewer)
+            self._look_again(viewer, _REMINDER)
 
     def _request_keyframe(self) -> None:
         now = time.monotonic()

@@ -53,7 +53,7 @@ class Streams:
         use = self._running.get(device_id)
         if use is None:
             stream = Stream(device_id, open_source, self._egress, self._state_changed)
-            former = self._stopping.pop(device_id, None)
+            former = self._stopping.get(device_id)
             task = self._tasks.start(self._run(stream, former), f"stream {device_id}")
             use = self._running[device_id] = _Use(stream, task)
         use.holders += 1
@@ -87,7 +87,8 @@ class Streams:
     def _stop(self, use: _Use) -> None:
         device_id = use.stream.device_id
         self._running.pop(device_id, None)
-        self._stopping[device_id] = use.task
+        # While a former one still ends this one has not begun, and the next has to wait for the former one too.
+        self._stopping.setdefault(device_id, use.task)
         use.task.add_done_callback(lambda task: self._stopped(device_id, task))
         use.task.cancel()
 

@@ -27,31 +27,29 @@ class StunDiscovery:
         self.addresses: tuple[ReflexiveAddress, ...] = ()
         self._port = port
         self._servers = servers
-        self._found: dict[str, list[ReflexiveAddress]] = {}
+        self._found: dict[tuple[str, str], ReflexiveAddress | None] = {}
+        """The last answer by server and local address; None where there is no NAT between."""
         self._trouble: set[str] = set()
 
     async def run(self) -> None:
         """Ask now and again. Never ends; a server that does not answer is logged once."""
         while True:
             for server in self._servers:
-                found = await self._ask_server(server)
-                if found is not None:
-                    self._found[str(server)] = found
-            addresses = tuple(dict.fromkeys(each for found in self._found.values() for each in found))
+                await self._ask_server(server)
+            addresses = tuple(dict.fromkeys(each for each in self._found.values() if each is not None))
             if addresses != self.addresses:
                 self.addresses = addresses
                 _log.info("public media address", addresses=[f"{ip}:{port}" for (ip, port), _ in addresses])
             await asyncio.sleep(_REFRESH)
 
-    async def _ask_server(self, server: IceUrl) -> list[ReflexiveAddress] | None:
-        """What the server saw; None when it did not answer, so that what it saw before still counts."""
+    async def _ask_server(self, server: IceUrl) -> None:
+        """Note what the server sees; where it does not answer, what it saw before still counts."""
         loop = asyncio.get_running_loop()
-        found: list[ReflexiveAddress] | None = None
         try:
             resolved = await loop.getaddrinfo(server.host, server.port, type=socket.SOCK_DGRAM)
         except (OSError, UnicodeError) as error:
             self._note(server, f"its name cannot be resolved: {error}")
-            return found
+            return
         for local in self._port.hosts:
             family = socket.AF_INET6 if ":" in local else socket.AF_INET
             remote = next((entry[4][:2] for entry in resolved if entry[0] == family), None)
@@ -64,10 +62,7 @@ class StunDiscovery:
                 self._note(server, f"it does not answer {local}")
             else:
                 self._trouble.discard(str(server))
-                found = found or []
-                if mapped != base:
-                    found.append((mapped, base))
-        return found
+                self._found[str(server), local] = (mapped, base) if mapped != base else None
 
     async def _ask(self, local: str, remote: TransportAddress) -> TransportAddress | None:
         answered: asyncio.Future[StunMessage] = asyncio.get_running_loop().create_future()

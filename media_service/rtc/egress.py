@@ -2,8 +2,7 @@
 
 Fan-out to one viewer costs some 50 microseconds and never waits, so hundreds of viewers would hold the event loop for
 tens of milliseconds; between slices it serves datagrams and requests. Live pictures come first, replays for viewers
-who join share what is left. When more than a few streams are busy, their pictures are corked for up to 5 ms and sent
-in one go: half of the cost of a picture with two viewers is waking up (design.md section 2).
+who join share what is left.
 """
 
 import asyncio
@@ -19,11 +18,9 @@ from media_service.rtc.template import Template, templates
 from media_service.rtc.viewer import Following, Viewer
 
 _SLICE = 0.003
-_CORK = 0.005
-_CORK_FROM_RATE = 150
-"""Pictures per second of all streams together from which they are corked."""
-_LARGEST_AGE = 0.5
-"""Seconds a picture may wait; an older one is not sent, its viewers go on at the next keyframe."""
+_LARGEST_AGE = 2.0
+"""Seconds a picture may wait. An older one is not sent and its viewers have to be brought in again, which costs more
+than sending what is late: this is for a machine that is too slow, not for one that stood still for a moment."""
 _REPLAY_PACKETS_PER_TURN = 30
 _REPLAY_INTERVAL = 0.002
 _REPLAY_BACKLOG = 64 << 10
@@ -64,9 +61,11 @@ class Egress:
         self._replays: deque[Replay] = deque()
         self._shared: dict[tuple[Picture, PacketShape], tuple[Template, ...]] = {}
         self._wake_up: asyncio.Handle | None = None
-        self._rate_second = 0
-        self._rate_count = 0
-        self._rate = 0
+
+    @property
+    def lateness(self) -> float:
+        """Seconds for which the oldest picture has been waiting for its turn or for the end of it."""
+        return time.monotonic() - self._waiting[0].picture.ready_at if self._waiting else 0.0
 
     @property
     def waiting(self) -> int:
@@ -76,12 +75,8 @@ class Egress:
     def submit(self, picture: Picture, viewers: Collection[Viewer]) -> None:
         """Send `picture` to those of `viewers` that follow, as they are when their turn comes."""
         self._waiting.append(_FanOut(picture, viewers))
-        self._count(picture.ready_at)
         if self._wake_up is None:
-            if self._rate >= _CORK_FROM_RATE:
-                self._wake_up = self._loop.call_later(_CORK, self._run)
-            else:
-                self._wake_up = self._loop.call_soon(self._run)
+            self._wake_up = self._loop.call_soon(self._run)
 
     def replay(self, replay: Replay) -> None:
         """Bring a viewer to live by the pictures it missed."""
@@ -101,13 +96,6 @@ class Egress:
             self._wake_up.cancel()
         self._waiting.clear()
         self._replays.clear()
-
-    def _count(self, now: float) -> None:
-        second = int(now)
-        if second != self._rate_second:
-            self._rate = self._rate_count if second == self._rate_second + 1 else 0
-            self._rate_second, self._rate_count = second, 0
-        self._rate_count += 1
 
     def _run(self) -> None:
         self._wake_up = None

@@ -47,3 +47,7 @@ class PacketBuffer:
             pointers = tuple(self._base + index * stride for index in range(PACKETS_PER_BATCH))
             self._pointers[stride] = pointers
         return pointers
+
+    def offsets(self, stride: int) -> range:
+        """Where in `data` the sequence numbers of those packets are."""
+        return range(2, PACKETS_PER_BATCH * stride, stride)

@@ -6,7 +6,8 @@ frozen dataclasses because several are made per picture, and a tuple is made thr
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from media_service.rtc.header_extensions import PacketShape
@@ -38,7 +39,7 @@ class Template(NamedTuple):
     runs: tuple[Run, ...]
     send_time: bytes
     """The abs-send-time that is in `data`."""
-    send_time_offsets: tuple[int, ...]
+    send_time_offsets: range
     """Where it is; empty when it is not sent."""
 
 
@@ -46,15 +47,19 @@ def templates(
     payloads: Sequence[bytes], shape: PacketShape, buffer: PacketBuffer, send_time: bytes
 ) -> tuple[Template, ...]:
     """The packets of the picture with these `payloads`; the last one carries the marker bit."""
-    return tuple(_batches(payloads, shape, buffer, send_time))
-
-
-def _batches(
-    payloads: Sequence[bytes], shape: PacketShape, buffer: PacketBuffer, send_time: bytes
-) -> Iterator[Template]:
-    for start in range(0, len(payloads), PACKETS_PER_BATCH):
-        batch = payloads[start : start + PACKETS_PER_BATCH]
-        yield _layout(batch, shape, buffer, send_time, ends_picture=start + len(batch) == len(payloads))
+    count = len(payloads)
+    if count <= PACKETS_PER_BATCH:
+        return (_layout(payloads, shape, buffer, send_time, ends_picture=True),)
+    return tuple(
+        _layout(
+            payloads[start : start + PACKETS_PER_BATCH],
+            shape,
+            buffer,
+            send_time,
+            ends_picture=start + PACKETS_PER_BATCH >= count,
+        )
+        for start in range(0, count, PACKETS_PER_BATCH)
+    )
 
 
 def _layout(
@@ -64,27 +69,33 @@ def _layout(
     fixed = len(header)
     tag = shape.tag_size
     stride = fixed + MAX_PAYLOAD + tag
-    pointers = buffer.pointers(stride)
-    control = [(_SOL_UDP, _UDP_SEGMENT, struct.pack("=H", stride))]
     per_run = _LARGEST_DATAGRAM // stride
-    full_tail, last = bytes(tag), len(payloads) - 1
+    room, count, view = bytes(tag), len(payloads), buffer.view
     parts: list[bytes] = []
-    packets: list[tuple[Any, int, int]] = []
+    lengths: list[int] = []
     runs: list[Run] = []
     run_start = 0
-    for index, payload in enumerate(payloads):
+    for index, payload in enumerate(payloads, 1):
         size = len(payload)
-        if index == last and ends_picture:
+        if index == count and ends_picture:
             header = shape.header(shape.payload_type, send_time, marker=True)
-        tail = full_tail if size == MAX_PAYLOAD or index == last else bytes(stride - fixed - size)
-        parts += (header, payload, tail)
-        offset = index * stride
-        packets.append((pointers[index], offset + 2, fixed + size))
+        parts += (header, payload, room)
+        lengths.append(fixed + size)
         # UDP GSO takes segments of one size, of which only the last may be shorter.
-        if size != MAX_PAYLOAD or index == last or index - run_start == per_run - 1:
-            view = buffer.view[run_start * stride : offset + fixed + size + tag]
-            runs.append(Run(view, control if index > run_start else None, stride))
-            run_start = index + 1
+        if size != MAX_PAYLOAD or index == count or index - run_start == per_run:
+            end = (index - 1) * stride + fixed + size + tag
+            control = _segments(stride) if index - run_start > 1 else None
+            runs.append(Run(view[run_start * stride : end], control, stride))
+            run_start = index
+            if index < count:
+                parts.append(bytes(index * stride - end))
+    packets = tuple(zip(buffer.pointers(stride), buffer.offsets(stride), lengths, strict=False))
     at = shape.send_time_offset
-    offsets = tuple(index * stride + 12 + at for index in range(len(payloads))) if at else ()
-    return Template(b"".join(parts), tuple(packets), tuple(runs), send_time, offsets)
+    offsets = range(12 + at, count * stride, stride) if at else range(0)
+    return Template(b"".join(parts), packets, tuple(runs), send_time, offsets)
+
+
+@cache
+def _segments(size: int) -> Control:
+    """The control message that has the kernel cut a datagram into packets of `size` bytes."""
+    return [(_SOL_UDP, _UDP_SEGMENT, struct.pack("=H", size))]

@@ -53,7 +53,7 @@ def test_join_storm_measures_a_storm(clip: Path, cores: Cores) -> None:
 
 
 def test_join_cost_is_measured(cores: Cores) -> None:
-    [cost] = join_storm.join_cost(make_clip(join_storm.STILL), cores, joiners=2, repeat=1)
+    [cost] = join_storm.join_cost(make_clip(join_storm.STILL), cores, joiners=2, repeat=1, over=_SECONDS)
 
     assert cost > 0
 

@@ -13,7 +13,8 @@ from aiortc.mediastreams import MediaStreamTrack
 class AiortcViewer:
     """Watches one device of the service at `address`; `async with` ends the watching."""
 
-    def __init__(self, address: str, device: str) -> None:
+    def __init__(self, address: str, device: str, *, ignores_largest_message: bool = False) -> None:
+        """Without regard to `a=max-message-size` it sends larger messages than the service says it takes."""
         self.messages: list[str] = []
         """What came on the data channel `control`."""
         self.pictures = 0
@@ -21,6 +22,7 @@ class AiortcViewer:
         self.size = (0, 0)
         self.location = ""
         self._address = address
+        self._ignores_largest_message = ignores_largest_message
         self._endpoint = f"{address}api/media/whep/{device}"
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.connection.on("track", self._take)
@@ -45,6 +47,9 @@ class AiortcViewer:
             if response.status != 201:
                 raise RuntimeError(text)
             self.location = self._address.rstrip("/") + response.headers["Location"]
+        if self._ignores_largest_message:
+            # RFC 8841 section 6.1: 0 is any size.
+            text = text.replace("a=max-message-size:65536", "a=max-message-size:0")
         await self.connection.setRemoteDescription(RTCSessionDescription(text, "answer"))
 
     async def answer(self, offer: str) -> str:

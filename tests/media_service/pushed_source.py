@@ -28,6 +28,10 @@ class PushedSource:
     def __init__(self, *, keyframe_on_demand: bool = False, kind: str = "pushed") -> None:
         self.facts = SourceFacts(kind=kind, reason="a test pushes", keyframe_on_demand=keyframe_on_demand)
         self.is_closed = False
+        self.may_close = asyncio.Event()
+        """Cleared, closing takes until it is set."""
+        self.may_close.set()
+        self.failure_at_close: Exception | None = None
         self.keyframe_requests = 0
         self._queue: asyncio.Queue[AccessUnit | Exception | None] = asyncio.Queue()
 
@@ -46,8 +50,11 @@ class PushedSource:
         self.keyframe_requests += 1
 
     async def aclose(self) -> None:
+        await self.may_close.wait()
         self.is_closed = True
         self._queue.put_nowait(None)
+        if self.failure_at_close is not None:
+            raise self.failure_at_close
 
     def keyframe(self, *, width: int = 64, height: int = 96, b_frames: bool = False) -> AccessUnit:
         """Push a keyframe of such pictures."""

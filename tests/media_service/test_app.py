@@ -9,15 +9,17 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+import structlog
 
 from capture.adb.client import AdbClient
 from capture.demo_phone.farm import DemoPhone
 from capture.demo_phone.phone import PhoneSpec
 from media_service.app import CannotStart, serve
-from media_service.rtc.media_port import NoMediaPort
+from media_service.rtc.media_port import SEND_BUFFER, MediaPort, NoMediaPort
 from media_service.settings import Settings
 from tests.fixtures.adb import RunningAdb, free_port
 from tests.media_service.aiortc_viewer import AiortcViewer
+from tests.rtc.receivers import free_ports
 
 pytestmark = pytest.mark.adb
 
@@ -105,6 +107,15 @@ async def test_input_that_a_device_does_not_take_is_answered(address: str) -> No
         await viewer.watched(3)
 
 
+async def test_a_message_larger_than_we_said_we_take_is_answered(address: str) -> None:
+    async with AiortcViewer(address, "clip", ignores_largest_message=True) as viewer:
+        await viewer.watched(1)
+        viewer.send(" " * (64 * 1024 + 1))
+        said = json.loads(await viewer.heard("65536 characters"))
+        assert (said["type"], said["code"]) == ("error", "malformed_message")
+        await viewer.watched(3)
+
+
 async def test_garbage_on_the_media_port_costs_nobody_anything(address: str) -> None:
     number = await media_port(address)
     chance = random.Random(7)
@@ -165,6 +176,18 @@ async def test_a_port_in_use_is_named(adb_server: RunningAdb) -> None:
         with pytest.raises(CannotStart, match=f"cannot listen on 127.0.0.1:{number}"):
             async with serve(settings(adb_server, port=number), sources={}, demo=False):
                 pass
+
+
+async def test_a_small_send_buffer_is_told_with_the_remedy(adb_server: RunningAdb) -> None:
+    port = await MediaPort.open(["127.0.0.1"], free_ports())
+    size = port.send_buffer
+    await port.aclose()
+    with structlog.testing.capture_logs() as logs:
+        async with serve(settings(adb_server), sources={}, demo=False):
+            pass
+    told = [(log["bytes"], log["remedy"]) for log in logs if "media port to send" in log["event"]]
+    # What this machine grants decides; mostly it is all to a process that may administer the network.
+    assert told == ([(size, f"sysctl -w net.core.wmem_max={SEND_BUFFER}")] if size < SEND_BUFFER else [])
 
 
 async def test_no_free_media_port(adb_server: RunningAdb) -> None:

@@ -1,6 +1,7 @@
 """One source shared by its viewers: starting, joining, catching up, and going on when the source does not."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -263,10 +264,12 @@ async def test_a_request_during_a_replay_does_not_end_it(scene: Scene) -> None:
     watcher = scene.join()
     source.predicted(5)
     await until(lambda: scene.stream.pictures == 35)
+    assert watcher.following is Following.REPLAYING
     watcher.viewer.request_keyframe("pli", 10.0)
-    assert source.keyframe_requests == 1
+    assert watcher.following is Following.REPLAYING
     await until(lambda: watcher.following is Following.LIVE)
     assert watcher.viewer.counters.pictures_replayed == 35
+    assert source.keyframe_requests == 0, "what it asks for is on its way"
 
 
 async def test_who_fell_behind_is_brought_in_after_a_while_unless_a_keyframe_came(scene: Scene) -> None:
@@ -293,6 +296,82 @@ async def test_who_fell_behind_is_brought_in_after_a_while_unless_a_keyframe_cam
     assert (first.viewer.drops, second.viewer.drops) == ({"buffer_full": 1}, {"buffer_full": 1})
 
 
+async def test_who_falls_behind_again_and_again_is_left_alone_longer(scene: Scene) -> None:
+    source = await scene.running(3)
+    often, first_time = scene.join(), scene.join()
+    await until(lambda: often.following is first_time.following is Following.LIVE)
+    for _ in range(2):
+        often.viewer.patience.take(time.monotonic())
+    for watcher in (often, first_time):
+        watcher.path.is_full = True
+    source.predicted()
+    await scene.pushed(4)
+    for watcher in (often, first_time):
+        watcher.path.is_full = False
+        watcher.arrived()
+    assert not often.viewer.patience.is_over(time.monotonic()), "what it falls behind by counts as help"
+    assert not first_time.viewer.patience.is_over(time.monotonic())
+    await until(lambda: first_time.following is Following.LIVE)
+    assert often.following is Following.WAITING
+    assert often.path.datagrams == []
+
+
+async def test_a_keyframe_that_does_not_come_is_asked_for_again_while_a_viewer_waits(scene: Scene) -> None:
+    scene.keyframe_on_demand = True
+    source = await scene.running(31)
+    gone = scene.join()
+    assert source.keyframe_requests == 1
+    scene.stream.remove(gone.viewer)
+    helped = scene.join()
+    keyframe = source.keyframe()
+    source.predicted(30)
+    await scene.pushed(62)
+    assert helped.following is Following.LIVE
+    source.predicted()
+    await scene.pushed(63)
+    waiting = scene.join()
+    assert waiting.following is Following.WAITING
+    assert source.keyframe_requests == 1, "the last request was a moment ago"
+    await until(lambda: source.keyframe_requests == 3)
+    assert gone.path.datagrams == []
+    assert helped.arrived().startswith(byte_stream(keyframe))
+    assert helped.viewer.counters.pictures_replayed == 0
+    assert waiting.following is Following.WAITING
+    assert waiting.path.datagrams == []
+    again = source.keyframe()
+    await scene.pushed(64)
+    assert waiting.arrived() == byte_stream(again)
+    assert scene.stream.keyframes_requested == 3
+
+
+async def test_a_viewer_that_asks_often_is_looked_at_once(scene: Scene) -> None:
+    scene.keyframe_on_demand = True
+    await scene.running(31)
+    watcher = scene.join()
+    pending = scene.stream.viewers[watcher.viewer]
+    assert pending is not None
+    for _ in range(3):
+        scene.stream.lagging(watcher.viewer, "pli")
+        replaced, pending = pending, scene.stream.viewers[watcher.viewer]
+        assert pending is not None
+        assert (replaced.cancelled(), pending.cancelled()) == (True, False)
+    scene.stream.remove(watcher.viewer)
+    assert pending.cancelled()
+
+
+async def test_who_falls_behind_while_it_waits_for_a_keyframe_is_left_alone_as_long_as_others(scene: Scene) -> None:
+    scene.keyframe_on_demand = True
+    await scene.running(31)
+    watcher = scene.join()
+    reminder = scene.stream.viewers[watcher.viewer]
+    watcher.viewer.fell_behind("buffer_full")
+    pending = scene.stream.viewers[watcher.viewer]
+    assert reminder is not None
+    assert pending is not None
+    assert reminder.cancelled()
+    assert not pending.cancelled()
+
+
 async def test_a_viewer_who_left_gets_nothing(scene: Scene) -> None:
     source = await scene.running(3)
     gone, staying = scene.join(), scene.join()
@@ -302,8 +381,10 @@ async def test_a_viewer_who_left_gets_nothing(scene: Scene) -> None:
     source.keyframe()
     source.predicted()
     await scene.pushed(5)
-    scene.stream.lagging(gone.viewer, "pli")
+    for reason in ("pli", "buffer_full"):
+        scene.stream.lagging(gone.viewer, reason)
     assert gone.following is not Following.REPLAYING
+    assert list(scene.stream.viewers) == [staying.viewer]
     assert gone.path.datagrams == []
     assert staying.viewer.counters.pictures_sent == 5
 
@@ -341,11 +422,46 @@ async def test_viewers_stay_when_the_source_is_opened_again(
     assert watcher.viewer.last_timestamp > last_timestamp
 
 
-async def test_a_viewer_who_joins_meanwhile_sees_the_last_picture(scene: Scene) -> None:
+async def test_a_stream_that_reconnects_is_ready_when_pictures_come_again(scene: Scene) -> None:
     source = await scene.running(3)
     source.end()
     await until(lambda: scene.stream.state is StreamState.RECONNECTING)
-    await scene.stream.ready(PATIENCE)
+    assert (await failure_of(scene.stream.ready(0.01))).code == "no_picture"
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(scene.stream.ready(PATIENCE))
+        again = await scene.source(2)
+        assert not waiting.done()
+        again.keyframe(width=96, height=64)
+    assert (waiting.result().width, waiting.result().height) == (96, 64), "what comes now, not what came before"
+    assert scene.stream.state is StreamState.RUNNING
+
+
+async def test_a_stream_that_cannot_be_opened_again_says_why(scene: Scene) -> None:
+    source = await scene.running(3)
+    scene.failures = [DeviceOffline("unplugged")]
+    source.end()
+    await until(lambda: scene.stream.state is StreamState.RECONNECTING)
+    error = await failure_of(scene.stream.ready(PATIENCE))
+    assert (error.code, error.retry_after) == ("device_offline", 5)
+    assert str(error) == "'phone-1' cannot be watched: unplugged"
+
+
+async def test_who_waits_for_a_stream_that_is_stopped_is_told(scene: Scene) -> None:
+    scene.start()
+    await scene.source()
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(failure_of(scene.stream.ready(PATIENCE)))
+        await asyncio.sleep(0)
+        scene.stream.stopped()
+    error = waiting.result()
+    assert (error.code, error.retry_after) == (SourceEnded.code, 5)
+    assert str(error) == "'phone-1' cannot be watched: its stream was stopped"
+
+
+async def test_a_viewer_who_connects_meanwhile_sees_the_last_picture(scene: Scene) -> None:
+    source = await scene.running(3)
+    source.end()
+    await until(lambda: scene.stream.state is StreamState.RECONNECTING)
     watcher = scene.join()
     await until(lambda: watcher.following is Following.LIVE)
     assert watcher.viewer.counters.pictures_replayed == 3

@@ -117,6 +117,69 @@ async def test_who_comes_after_the_grace_gets_a_new_stream(scene: Scene) -> None
     assert scene.streams.get("phone-1") is again, "what is not held any more cannot be given back"
 
 
+async def turns() -> None:
+    """Let the tasks do what they can do without waiting."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def closing_source(scene: Scene) -> PushedSource:
+    """The source of a stream of phone-1 that nobody watches any more, and that takes its time to close."""
+    stream = scene.hold()
+    await until(lambda: scene.sources)
+    (source,) = scene.sources
+    source.may_close.clear()
+    scene.streams.release(stream)
+    await until(lambda: scene.streams.get("phone-1") is None)
+    return source
+
+
+async def test_a_new_stream_waits_until_the_former_one_has_ended(scene: Scene) -> None:
+    former = await closing_source(scene)
+    scene.hold()
+    scene.hold("phone-2")
+    await until(lambda: len(scene.sources) == 2)
+    await turns()
+    assert len(scene.sources) == 2, "the other phone's is opened at once, this one's is not"
+    former.may_close.set()
+    await until(lambda: len(scene.sources) == 3)
+    assert former.is_closed
+
+
+async def test_a_new_stream_that_is_given_up_meanwhile_opens_nothing(scene: Scene) -> None:
+    former = await closing_source(scene)
+    scene.streams.release(scene.hold())
+    await until(lambda: scene.stopped == ["phone-1"])
+    again = scene.hold()
+    await turns()
+    assert len(scene.sources) == 1, "the third one waits for the first one"
+    former.may_close.set()
+    await until(lambda: len(scene.sources) == 2)
+    assert former.is_closed
+    assert scene.streams.get("phone-1") is again
+    # The fourth one waits for the third one, not for what has long ended.
+    scene.sources[1].may_close.clear()
+    scene.streams.release(again)
+    await until(lambda: scene.streams.get("phone-1") is None)
+    scene.hold()
+    await turns()
+    assert len(scene.sources) == 2
+    scene.sources[1].may_close.set()
+    await until(lambda: len(scene.sources) == 3)
+
+
+async def test_a_former_stream_that_crashes_while_it_ends_is_no_obstacle(scene: Scene) -> None:
+    stream = scene.hold()
+    await until(lambda: scene.sources)
+    with structlog.testing.capture_logs() as logs:
+        scene.sources[0].failure_at_close = RuntimeError("a bug")
+        scene.streams.release(stream)
+        await until(lambda: scene.streams.get("phone-1") is None)
+        scene.hold()
+        await until(lambda: len(scene.sources) == 2)
+    assert [log["task"] for log in logs] == ["stream phone-1"]
+
+
 async def test_a_stream_that_crashes_makes_room_for_another(patient_scene: Scene) -> None:
     stream = patient_scene.hold()
     await until(lambda: patient_scene.sources)

@@ -16,7 +16,7 @@ from tests.rtc.udp_end import UdpEnd
 from tests.waiting import until
 
 HOST = "127.0.0.1"
-PUBLIC = ("203.0.113.9", 61_000)
+PUBLIC, PUBLIC_2, PUBLIC_3 = (("203.0.113.9", number) for number in (61_000, 61_001, 61_002))
 
 
 class StunServer:
@@ -55,19 +55,37 @@ class Scene:
         self.port = port
         self.server = server
         self.base = (HOST, port.number)
-        self._tasks: list[asyncio.Task[None]] = []
+        self._task: asyncio.Task[None] | None = None
+        self._servers = [server]
+
+    async def add_server(self) -> StunServer:
+        server = StunServer(await UdpEnd.open(HOST))
+        self._servers.append(server)
+        return server
 
     def start(self, *servers: IceUrl) -> StunDiscovery:
         discovery = StunDiscovery(self.port, servers or (self.server.url,))
-        self._tasks.append(asyncio.get_running_loop().create_task(discovery.run()))
+        self._run(discovery)
         return discovery
 
+    async def ask_again(self, discovery: StunDiscovery) -> None:
+        """Have every server asked once more, now."""
+        await self._stop()
+        self._run(discovery)
+
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self.server.end.close()
+        await self._stop()
+        for server in self._servers:
+            server.end.close()
         await self.port.aclose()
+
+    def _run(self, discovery: StunDiscovery) -> None:
+        self._task = asyncio.get_running_loop().create_task(discovery.run())
+
+    async def _stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
 
 
 @pytest.fixture
@@ -125,3 +143,49 @@ async def test_a_server_in_trouble_is_named_and_the_next_one_asked(scene: Scene)
     assert warnings[1][1].startswith("its name cannot be resolved: ")
     assert warnings[2] == (str(scene.server.url), f"it does not answer {HOST}")
     assert len(warnings) == 3
+
+
+async def test_what_a_server_said_counts_until_it_says_otherwise(scene: Scene) -> None:
+    other = await scene.add_server()
+    discovery = scene.start(scene.server.url, other.url)
+    await scene.server.answer(PUBLIC)
+    await other.answer(PUBLIC_2)
+    await until(lambda: discovery.addresses)
+    assert discovery.addresses == ((PUBLIC, scene.base), (PUBLIC_2, scene.base))
+    await scene.ask_again(discovery)
+    await scene.server.refuse()
+    await other.answer(PUBLIC_3)
+    await until(lambda: discovery.addresses != ((PUBLIC, scene.base), (PUBLIC_2, scene.base)))
+    assert discovery.addresses == ((PUBLIC, scene.base), (PUBLIC_3, scene.base))
+    await scene.ask_again(discovery)
+    await scene.server.answer(PUBLIC_2)
+    await other.refuse()
+    await until(lambda: (PUBLIC, scene.base) not in discovery.addresses)
+    assert discovery.addresses == ((PUBLIC_2, scene.base), (PUBLIC_3, scene.base))
+
+
+async def test_an_answer_that_there_is_no_nat_any_more_counts(scene: Scene) -> None:
+    discovery = scene.start()
+    await scene.server.answer(PUBLIC)
+    await until(lambda: discovery.addresses)
+    await scene.ask_again(discovery)
+    await scene.server.answer()
+    await until(lambda: not discovery.addresses)
+
+
+async def test_each_local_address_keeps_what_it_was_told(scene: Scene) -> None:
+    await scene.port.aclose()
+    hosts = (HOST, "127.0.0.2")
+    scene.port = await MediaPort.open(hosts, free_ports())
+    first, second = ((host, scene.port.number) for host in hosts)
+    discovery = scene.start()
+    await scene.server.answer(PUBLIC)
+    await scene.server.answer(PUBLIC_2)
+    await until(lambda: discovery.addresses)
+    assert scene.server.asked == [first, second]
+    assert discovery.addresses == ((PUBLIC, first), (PUBLIC_2, second))
+    await scene.ask_again(discovery)
+    await scene.server.refuse()
+    await scene.server.answer(PUBLIC_3)
+    await until(lambda: (PUBLIC_3, second) in discovery.addresses)
+    assert discovery.addresses == ((PUBLIC, first), (PUBLIC_3, second))

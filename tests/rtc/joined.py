@@ -33,6 +33,8 @@ class RecordingPath:
         self.remote: TransportAddress = ("192.0.2.7", 50_007)
         self.datagrams: list[bytes] = []
         self.is_full = False
+        self.backlog = 0
+        """Bytes that are said to wait."""
 
     def send(self, datagram: bytes) -> bool:
         if not self.is_full:

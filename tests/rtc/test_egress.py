@@ -25,6 +25,7 @@ class LightPath:
     """A `path.Path` that keeps the RTP timestamps of what is sent, and no packets."""
 
     protocol = "udp"
+    backlog = 0
 
     def __init__(self) -> None:
         self.remote: TransportAddress = ("192.0.2.7", 50_007)
@@ -358,6 +359,54 @@ async def test_a_replay_stops_at_a_full_buffer(stage: Stage) -> None:
     assert viewer.following is Following.WAITING
     assert viewer.counters.pictures_sent == 1
     assert stage.ends.lagging.reasons == ["buffer_full"]
+
+
+async def test_a_replay_waits_for_what_is_not_sent_yet(stage: Stage) -> None:
+    live, waiting, other = RecordingPath(), RecordingPath(), RecordingPath()
+    stage.add_viewer(live)
+    stage.push(is_keyframe=True)
+    for _ in range(9):
+        stage.push()
+    await stage.idle()
+    viewer, another = stage.add_viewer(waiting), stage.add_viewer(other)
+    waiting.backlog = (64 << 10) + 1
+    for each in (viewer, another):
+        stage.egress.replay(Replay(each, stage.cache))
+    await until(lambda: another.following is Following.LIVE)
+    assert waiting.datagrams == []
+    assert stage.following(viewer) is Following.REPLAYING
+    # Nobody else waits for it, and the backlog of a live viewer counts for nothing: what it has is sent or dropped.
+    live.backlog = 1 << 20
+    stage.push()
+    await until(lambda: another.counters.pictures_sent == 11)
+    assert waiting.datagrams == []
+    waiting.backlog = 64 << 10
+    await stage.idle()
+    assert stage.following(viewer) is Following.LIVE
+    stage.push()
+    await stage.idle()
+    everything = stage.expected(*range(1, 13))
+    assert stage.arrived(live) == stage.arrived(waiting) == stage.arrived(other) == everything
+
+
+async def test_a_replay_looks_at_the_backlog_before_each_turn(stage: Stage) -> None:
+    stage.push(is_keyframe=True, size=60_000)  # more packets than one turn of a replay sends
+    for _ in range(9):
+        stage.push(size=60_000)
+    await stage.idle()
+    path, other = RecordingPath(), LightPath()
+    viewer = stage.add_viewer(path)
+    stage.egress.replay(Replay(viewer, stage.cache))
+    await until(lambda: viewer.counters.pictures_sent, pause=0)
+    path.backlog = 1 << 20
+    count = viewer.counters.pictures_sent
+    another = stage.add_viewer(other)
+    stage.egress.replay(Replay(another, stage.cache))
+    await until(lambda: another.following is Following.LIVE)
+    assert viewer.counters.pictures_sent == count < 10
+    path.backlog = 0
+    await stage.idle()
+    assert stage.arrived(path) == stage.expected(*range(1, 11))
 
 
 async def test_a_group_that_became_too_long_to_keep_ends_the_replay(stage: Stage) -> None:

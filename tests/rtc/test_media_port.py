@@ -5,6 +5,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from media_service.rtc import stun
-from media_service.rtc.media_port import MediaPort, NoMediaPort
+from media_service.rtc.media_port import SEND_BUFFER, MediaPort, NoMediaPort
 from media_service.rtc.stun import TransportAddress
 from signaling.jsep import IceCredentials
 from tests.rtc.receivers import KeepingReceiver, free_ports
@@ -299,6 +300,34 @@ async def test_no_free_port_says_which_and_what_to_do() -> None:
 async def test_an_address_that_went_away_is_left_out() -> None:
     port = await MediaPort.open(["203.0.113.77", HOSTS[0]], free_ports())
     assert port.hosts == (HOSTS[0],)
+    await port.aclose()
+
+
+async def test_the_send_buffer_is_that_of_the_socket_with_the_smallest() -> None:
+    sockets = []
+    for number, size in ((1, 128 << 10), (2, 64 << 10), (3, 96 << 10)):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.bind((f"127.0.0.{number}", 0))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+        sockets.append(sock)
+    port = MediaPort(sockets)
+    assert port.send_buffer == 64 << 10
+    await port.aclose()
+
+
+def buffer_to_expect() -> int:
+    """What a socket of this process can have, as socket(7) says: only CAP_NET_ADMIN goes beyond wmem_max."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, 32, SEND_BUFFER)  # SO_SNDBUFFORCE
+        except PermissionError:
+            return min(SEND_BUFFER, int(Path("/proc/sys/net/core/wmem_max").read_text()))
+        return SEND_BUFFER
+
+
+async def test_the_port_has_the_largest_send_buffer_it_may_have() -> None:
+    port = await MediaPort.open(HOSTS, free_ports())
+    assert port.send_buffer == buffer_to_expect()
     await port.aclose()
 
 

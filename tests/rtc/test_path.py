@@ -3,8 +3,10 @@
 import asyncio
 import errno
 import socket
+import struct
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from fcntl import ioctl
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from tests.rtc.samples import TRACK, nal_unit
 from tests.rtc.udp_end import HOSTS, UdpEnd
 
 REMOTE = ("192.0.2.7", 50_007)
+SIOCOUTQNSD = 0x894B
 
 
 def runs_of_a_picture(*sizes: int) -> tuple[tuple[Run, ...], list[bytes]]:
@@ -119,18 +122,31 @@ def test_no_route_is_counted_and_left_to_the_consent_timeout() -> None:
     assert path.send_run(run)
     assert path.send(b"")
     assert drops == {"unreachable": len(packets) + 1}
+    assert path.backlog == 0, "nothing waits in this process"
 
 
 class TcpPair:
     """A `TcpPath`, and the other end's stream."""
 
     def __init__(
-        self, path: TcpPath, drops: Counter[str], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        transport: asyncio.Transport,
+        drops: Counter[str],
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
     ) -> None:
-        self.path = path
+        self.transport = transport
+        self.path = TcpPath(transport, REMOTE, drops)
         self.drops = drops
         self.reader = reader
         self.writer = writer
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that the kernel holds and has not put on the wire (tcp(7))."""
+        number = self.transport.get_extra_info("socket").fileno()
+        (count,) = struct.unpack("i", ioctl(number, SIOCOUTQNSD, bytes(4)))
+        return int(count)
 
     async def frame(self) -> bytes:
         return await self.reader.readexactly(int.from_bytes(await self.reader.readexactly(2), "big"))
@@ -148,7 +164,7 @@ async def tcp_pair() -> AsyncIterator[TcpPair]:
     server = await loop.create_server(Accepting, "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
     transport, drops = await accepted, Counter[str]()
-    yield TcpPair(TcpPath(transport, REMOTE, drops), drops, reader, writer)
+    yield TcpPair(transport, drops, reader, writer)
     transport.abort()
     writer.close()
     server.close()
@@ -166,12 +182,39 @@ async def test_tcp_carries_frames(tcp_pair: TcpPair) -> None:
 
 async def test_a_reader_who_is_too_slow_loses_packets_and_not_our_memory(tcp_pair: TcpPair) -> None:
     (run,), packets = runs_of_a_picture(60_000)
+    path, limit = tcp_pair.path, 512 << 10
+    assert path.backlog == 0
     for _ in range(1000):
-        if not tcp_pair.path.send_run(run):
+        was_full = path.backlog > limit
+        assert path.send_run(run) is not was_full
+        if was_full:
             break
+    assert limit < path.backlog < limit + 64_000, "what was refused is not kept"
     assert tcp_pair.drops == {"tcp_backlog": len(packets)}
-    assert not tcp_pair.path.send(b"")
+    assert not path.send(b"")
     assert tcp_pair.drops == {"tcp_backlog": len(packets) + 1}
+
+
+async def test_what_a_slow_reader_does_not_take_waits_with_us_and_not_in_the_kernel(tcp_pair: TcpPair) -> None:
+    (run,), _ = runs_of_a_picture(60_000)
+    for _ in range(50):
+        while tcp_pair.path.send_run(run):
+            pass
+        await asyncio.sleep(0)
+    # One buffer of up to 64 KiB may have been begun below the limit.
+    assert 0 < tcp_pair.unsent <= (128 << 10) + (64 << 10)
+
+
+async def test_the_backlog_ends_when_the_reader_has_caught_up(tcp_pair: TcpPair) -> None:
+    (run,), packets = runs_of_a_picture(60_000)
+    count = 0
+    while tcp_pair.path.send_run(run):
+        count += 1
+    for _ in range(count):
+        assert [await tcp_pair.frame() for _ in packets] == packets
+    assert tcp_pair.path.backlog == 0
+    assert tcp_pair.path.send(b"again")
+    assert await tcp_pair.frame() == b"again"
 
 
 async def test_a_closed_connection_takes_nothing(tcp_pair: TcpPair) -> None:

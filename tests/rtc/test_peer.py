@@ -115,6 +115,7 @@ class LossyPath:
     """A `path.Path` that loses some of the packets of pictures."""
 
     protocol = "udp"
+    backlog = 0
 
     def __init__(self, path: Path, lost: frozenset[int]) -> None:
         self.remote = path.remote

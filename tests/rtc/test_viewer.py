@@ -28,7 +28,7 @@ from media_service.rtc.history import HISTORY_SECONDS
 from media_service.rtc.picture import CLOCK_RATE, Picture
 from media_service.rtc.srtp import PacketBuffer
 from media_service.rtc.template import templates
-from media_service.rtc.viewer import KEYFRAME_REQUEST_INTERVAL, Following, Viewer, ntp_time
+from media_service.rtc.viewer import Following, Viewer, ntp_time
 from signaling.jsep import VideoTrack
 from tests.rtc.joined import CHROMIUM_PROFILES, SHA1_ONLY, JoinedEnds, joined_ends
 from tests.rtc.samples import TRACK, group, keyframe, predicted, video_track
@@ -203,13 +203,38 @@ def test_a_nack_for_another_stream_is_counted_only(scene: Scene) -> None:
     assert scene.viewer.counters.nack_count == 1
 
 
-def test_keyframe_requests_are_granted_twice_per_second(scene: Scene) -> None:
+def test_keyframe_requests_are_granted_more_and_more_seldom(scene: Scene) -> None:
     pli = RtcpPsfbPacket(RTCP_PSFB_PLI, THEIRS, TRACK.ssrc)
     fir = RtcpPsfbPacket(RTCP_PSFB_FIR, THEIRS, 0, fci=TRACK.ssrc.to_bytes(4, "big") + bytes(4))
-    for packet, now in ((pli, 20.0), (pli, 20.1), (fir, 20.4), (fir, 20.0 + KEYFRAME_REQUEST_INTERVAL), (pli, 20.9)):
+    granted = []
+    for packet, now in ((pli, 20.0), (pli, 20.1), (fir, 20.4), (fir, 20.5), (pli, 21.4), (pli, 21.5), (pli, 23.4)):
         scene.viewer.rtcp_received(scene.ends.feedback(packet), now, NTP)
-    assert scene.ends.lagging.reasons == ["pli", "fir"]
-    assert (scene.viewer.counters.pli_count, scene.viewer.counters.fir_count) == (3, 2)
+        granted.append(len(scene.ends.lagging.reasons))
+    assert granted == [1, 1, 1, 2, 2, 3, 3]
+    assert scene.ends.lagging.reasons == ["pli", "fir", "pli"]
+    assert (scene.viewer.counters.pli_count, scene.viewer.counters.fir_count) == (5, 2)
+    scene.viewer.request_keyframe("request", 23.5)
+    assert scene.ends.lagging.reasons[3:] == ["request"]
+
+
+def test_a_request_during_a_replay_is_not_passed_on_and_costs_nothing(scene: Scene) -> None:
+    scene.viewer.following = Following.REPLAYING
+    scene.viewer.request_keyframe("pli", 20.0)
+    assert scene.ends.lagging.reasons == []
+    scene.viewer.following = Following.LIVE
+    scene.viewer.request_keyframe("pli", 20.1)
+    assert scene.ends.lagging.reasons == ["pli"]
+    scene.viewer.following = Following.WAITING
+    scene.viewer.request_keyframe("pli", 20.6)
+    assert scene.ends.lagging.reasons == ["pli", "pli"]
+
+
+def test_requests_have_to_wait_after_other_help_too(scene: Scene) -> None:
+    scene.viewer.patience.take(20.0)
+    scene.viewer.request_keyframe("pli", 20.4)
+    assert scene.ends.lagging.reasons == []
+    scene.viewer.request_keyframe("pli", 20.5)
+    assert scene.ends.lagging.reasons == ["pli"]
 
 
 def test_the_estimate_of_the_receiver_is_read(scene: Scene) -> None:
