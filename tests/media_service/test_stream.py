@@ -12,12 +12,13 @@ from capture.source import Source
 from encoders.access_unit import AccessUnit
 from encoders.annexb import to_annexb
 from media_service.rtc.egress import Egress
+from media_service.rtc.picture import Picture
 from media_service.rtc.viewer import Following, Viewer
 from media_service.stream import Stream, StreamState
 from signaling.errors import DeviceUnavailable
 from tests.media_service.pushed_source import PushedSource
 from tests.rtc.joined import JoinedEnds, RecordingPath, joined_ends
-from tests.rtc.samples import video_track
+from tests.rtc.samples import predicted, video_track
 from tests.waiting import until
 
 PATIENCE = 10.0
@@ -370,6 +371,33 @@ async def test_who_falls_behind_while_it_waits_for_a_keyframe_is_left_alone_as_l
     assert pending is not None
     assert reminder.cancelled()
     assert not pending.cancelled()
+
+
+async def test_nobody_is_caught_up_while_live_pictures_are_late(scene: Scene) -> None:
+    source = await scene.running(3)
+    watcher = scene.join()
+    await until(lambda: watcher.following is Following.LIVE)
+    loop = asyncio.get_running_loop()
+    is_late = True
+
+    def another_late_picture() -> None:
+        # After this turn's work of the egress and before its next: timers find it waiting.
+        if is_late:
+            scene.egress.submit(Picture(predicted(), 0, time.monotonic() - 1), ())
+            loop.call_soon(another_late_picture)
+
+    watcher.path.is_full = True
+    source.predicted()
+    await scene.pushed(4)
+    watcher.path.is_full = False
+    watcher.arrived()
+    pending = scene.stream.viewers[watcher.viewer]
+    another_late_picture()
+    await until(lambda: scene.stream.viewers[watcher.viewer] is not pending)
+    assert watcher.following is Following.WAITING
+    is_late = False
+    await until(lambda: watcher.following is Following.LIVE)
+    assert watcher.viewer.counters.pictures_replayed == 3 + 4
 
 
 async def test_a_viewer_who_left_gets_nothing(scene: Scene) -> None:

@@ -150,6 +150,7 @@ async def test_a_new_stream_that_is_given_up_meanwhile_opens_nothing(scene: Scen
     former = await closing_source(scene)
     scene.streams.release(scene.hold())
     await until(lambda: scene.stopped == ["phone-1"])
+    await turns()
     again = scene.hold()
     await turns()
     assert len(scene.sources) == 1, "the third one waits for the first one"

@@ -80,8 +80,10 @@ def test_a_large_picture_goes_in_several_calls_the_kernel_takes() -> None:
         assert all(len(run.view) <= 65_000 for run in template.runs)
 
 
-def test_only_the_last_packet_of_the_picture_has_the_marker() -> None:
-    payloads = packetize([nal_unit(5, 130 * 1178)])
+@pytest.mark.parametrize("count", [1, 127, 128, 129, 256])
+def test_only_the_last_packet_of_the_picture_has_the_marker(count: int) -> None:
+    payloads = packetize([nal_unit(5, count * 1178)])
+    assert len(payloads) == count
     buffer = PacketBuffer()
     markers = []
     for template in templates(payloads, packet_shape(video_track(), 16), buffer, SEND_TIME):
