@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Callable
 
-_INTERVAL = 0.025
+_INTERVAL = 0.05
 
 
 async def watch_loop_lag(observe: Callable[[float], None]) -> None:
-    """Give `observe` the seconds by which the loop was late, forty times per second. Never ends."""
+    """Give `observe` the seconds by which the loop was late, twenty times per second. Never ends."""
     loop = asyncio.get_running_loop()
     while True:
         due = loop.time() + _INTERVAL

@@ -116,6 +116,7 @@ class Session:
         """Begin to connect: both descriptions are known."""
         self.negotiated = negotiated
         self._advance(SessionEvent.NEGOTIATED, "")
+        self.peer.negotiated(negotiated)
         if self._connecting is not None:
             self._connecting.cancel()
         self._connecting = self._surroundings.tasks.start(self._connect(negotiated), f"session {self.session_id[:6]}")

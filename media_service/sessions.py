@@ -25,7 +25,7 @@ FIRST_PICTURE_TIMEOUT = 10.0
 """Seconds that a viewer waits for a source to begin."""
 
 _ROUND = 1.0
-_SLICES = 20
+_SLICES = 5
 
 
 class Sessions:

@@ -117,7 +117,9 @@ class Stream:
         if reason in _IMMEDIATE_REASONS:
             self._bring_in(viewer)
         else:
-            self._look_again(viewer, viewer.patience.take(time.monotonic()))
+            # A path that could not take a picture is left alone for a while; where we were late, it can take more.
+            delay = viewer.patience.take(time.monotonic()) if viewer.has_gap else _LATE
+            self._look_again(viewer, delay)
 
     async def run(self) -> None:
         """Capture until cancelled."""
@@ -197,7 +199,7 @@ class Stream:
             return
         count = len(self._cache.pictures)
         on_demand = self.facts is not None and self.facts.keyframe_on_demand
-        if count and (count <= _SHORT_GROUP or not on_demand):
+        if count and (count <= _SHORT_GROUP or not on_demand or not viewer.has_gap):
             self._egress.replay(Replay(viewer, self._cache))
         else:
             self._request_keyframe()

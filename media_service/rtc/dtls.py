@@ -7,6 +7,7 @@ them.
 
 import asyncio
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from aiortc import (
@@ -49,9 +50,13 @@ class Certificate(RTCCertificate):
             self._context = context
         return self._context
 
+    @cached_property
+    def _sha_256(self) -> str:
+        return next(each.value for each in self.getFingerprints() if each.algorithm == "sha-256")
+
     def fingerprint(self) -> str:
         """SHA-256 of the certificate, `AA:BB:…` (RFC 8122)."""
-        return next(each.value for each in self.getFingerprints() if each.algorithm == "sha-256")
+        return self._sha_256
 
 
 class _IceTransport:

@@ -17,7 +17,10 @@ from media_service.rtc.srtp import PacketBuffer
 from media_service.rtc.template import Template, templates
 from media_service.rtc.viewer import Following, Viewer
 
-_SLICE = 0.003
+# Looking a member up in an Enum costs a tenth of a microsecond, a hundred viewers' times thirty pictures.
+_WAITING, _REPLAYING, _LIVE = Following.WAITING, Following.REPLAYING, Following.LIVE
+
+_SLICE = 0.004
 _LARGEST_AGE = 2.0
 """Seconds a picture may wait. An older one is not sent and its viewers have to be brought in again, which costs more
 than sending what is late: this is for a machine that is too slow, not for one that stood still for a moment."""
@@ -124,14 +127,15 @@ class Egress:
             job.send_time = absolute_send_time(now)
             job.turns = iter(tuple(job.viewers))
         number, is_keyframe, timestamp = picture.number, picture.is_keyframe, picture.timestamp
+        viewers, send_time, clock = job.viewers, job.send_time, time.monotonic
         for viewer in job.turns:
             following = viewer.following
             # A replay may have brought the picture already, and since the last slice viewers may have left.
-            if following is Following.REPLAYING or viewer.picture_number >= number or viewer not in job.viewers:
+            if following is _REPLAYING or viewer.picture_number >= number or viewer not in viewers:
                 continue
             if is_keyframe:
-                viewer.following = Following.LIVE
-            elif following is Following.WAITING:
+                viewer.following = _LIVE
+            elif following is _WAITING:
                 continue
             elif viewer.picture_number != number - 1:
                 # It cannot be decoded without the ones in between.
@@ -139,8 +143,8 @@ class Egress:
                 continue
             last = viewer.last_timestamp
             at = timestamp if last is None or timestamp > last else last + 1
-            viewer.send(picture, job.batches(viewer.shape, self.buffer), at, job.send_time, now)
-            now = time.monotonic()
+            viewer.send(picture, job.batches(viewer.shape, self.buffer), at, send_time, now)
+            now = clock()
             if now > deadline:
                 return False
         self._observe_latency(now - picture.ready_at)

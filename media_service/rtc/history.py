@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 HISTORY_SECONDS = 1.5
 _RETRANSMISSIONS_PER_SECOND = 1000
@@ -24,6 +24,9 @@ class SentPicture(NamedTuple):
     timestamp: int
     send_time: bytes
     sent_at: float
+
+
+_SENT_AT: Final = 4  # SentPicture.sent_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +53,9 @@ class History:
         """Remember a picture that was just sent, and forget those that are too old."""
         pictures = self._pictures
         pictures.append(picture)
-        oldest = picture.sent_at - HISTORY_SECONDS
-        while pictures[0].sent_at < oldest:
+        # By index: this runs for every viewer and picture, and an attribute of a tuple takes three times as long.
+        oldest = picture[_SENT_AT] - HISTORY_SECONDS
+        while pictures[0][_SENT_AT] < oldest:
             pictures.popleft()
 
     def find(self, sequence: int) -> SentPacket | None:

@@ -64,22 +64,21 @@ class UdpPath:
         return True
 
     def send_run(self, run: Run) -> bool:
-        control = run.control
+        view, control, size = run
         if control is None or self._segments:
             try:
-                self._socket.sendmsg((run.view,), control or (), 0, self.remote)
+                self._socket.sendmsg((view,), control or (), 0, self.remote)
             except BlockingIOError:
-                self._drops["socket_full"] += -(-len(run.view) // run.segment_size)
+                self._drops["socket_full"] += -(-len(view) // size)
                 return False
             except OSError as error:
                 if control is None or error.errno not in _NO_GSO:
-                    self._drops["unreachable"] += -(-len(run.view) // run.segment_size)
+                    self._drops["unreachable"] += -(-len(view) // size)
                     return True
                 # The kernel or the device below it cannot segment: this path goes on packet by packet.
                 self._segments = False
             else:
                 return True
-        view, size = run.view, run.segment_size
         sent = True
         for offset in range(0, len(view), size):
             sent = self.send(bytes(view[offset : offset + size])) and sent

@@ -59,21 +59,28 @@ class Peer:
         """What the SDP announces about this end."""
         return LocalTransport(self.ice.local, self._certificate.fingerprint(), candidates)
 
-    async def connect(self, negotiated: Negotiated, connected: Callable[[DtlsTransport, Path], None]) -> None:
-        """Run until media can flow, then call `connected` and open the data channels.
-
-        Raises `DtlsFailed`; waits for as long as the browser does not answer.
-        """
+    def negotiated(self, negotiated: Negotiated) -> None:
+        """Take what the browser said about its end; its first datagrams may come before `connect` runs."""
         remote = negotiated.remote
         self.ice.remote = remote.ice
         self.ice.add_candidates(remote.candidates)
-        self.dtls = dtls = DtlsTransport(
+        self.dtls = DtlsTransport(
             self._certificate,
             is_server=remote.is_dtls_client,
             send=self._send,
             closed=self._events.closed_by_peer,
         )
         self._schedule_opening_checks(0)
+
+    async def connect(self, negotiated: Negotiated, connected: Callable[[DtlsTransport, Path], None]) -> None:
+        """Run until media can flow, then call `connected` and open the data channels; `negotiated` comes first.
+
+        Raises `DtlsFailed`; waits for as long as the browser does not answer.
+        """
+        dtls = self.dtls
+        if dtls is None:
+            raise RuntimeError("connect comes after negotiated")
+        remote = negotiated.remote
         await self._has_path.wait()
         await dtls.handshake(remote.fingerprints)
         path = self.ice.path

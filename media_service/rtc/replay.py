@@ -11,6 +11,8 @@ _GAP = 2900
 class Replay:
     """The pictures that `viewer` still has to get, and the timestamps they get.
 
+    They begin with the keyframe, or where the viewer was left when it has all that was sent before.
+
     Timestamps are squeezed so that the decoder shows the pictures as fast as it can and is at the live ones'
     timestamps when it reaches them. A keyframe that comes meanwhile shortens the way.
     """
@@ -33,7 +35,7 @@ class Replay:
         index = self._cursor
         self._cursor += 1
         if index < self._squeezed:
-            return picture, self._first_timestamp + index * self._step
+            return picture, self._first_timestamp + (index - self._begin) * self._step
         last = self.viewer.last_timestamp
         return picture, picture.timestamp if last is None else max(picture.timestamp, last + 1)
 
@@ -44,8 +46,9 @@ class Replay:
 
     def _restart(self) -> None:
         self._pictures = self._cache.pictures
-        self._cursor = 0
-        self._squeezed = count = len(self._pictures)
+        self._squeezed = len(self._pictures)
+        self._begin = self._cursor = self._first_missing()
+        count = max(1, self._squeezed - self._begin)
         newest, last = self._pictures[-1].timestamp, self.viewer.last_timestamp
         if last is None:
             self._step = _FIRST_STEP
@@ -53,3 +56,8 @@ class Replay:
         else:
             self._step = max(1, min(_FIRST_STEP, _GAP // count))
             self._first_timestamp = last + self._step
+
+    def _first_missing(self) -> int:
+        """Where in the group to begin."""
+        following = self.viewer.picture_number + 1 - self._pictures[0].number
+        return following if not self.viewer.has_gap and 0 <= following <= len(self._pictures) else 0

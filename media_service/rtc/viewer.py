@@ -88,11 +88,14 @@ class Viewer:
         """The receiver's estimate (REMB) of what the path carries, in bits per second."""
         self.drops: Counter[str] = Counter()
         self.following = Following.WAITING
+        self.has_gap = True
+        """Whether the receiver lacks some of what was sent: only a keyframe helps then."""
         self.picture_number = -1
         """The number of the last picture sent."""
         self.last_timestamp: int | None = None
         """The timestamp of the last picture sent, unwrapped."""
         self._track = track
+        self._ssrc = track.ssrc
         self._dtls = dtls
         self._context = dtls.srtp_context
         self._buffer = buffer
@@ -109,38 +112,43 @@ class Viewer:
     def send(self, picture: Picture, batches: Sequence[Template], timestamp: int, send_time: bytes, now: float) -> None:
         """Send `picture`, laid out in `batches` for `self.shape`, at an unwrapped RTP `timestamp`."""
         buffer = self._buffer
-        data, size, context, ssrc = buffer.data, buffer.length, self._context, self._track.ssrc
+        data, size, context, ssrc = buffer.data, buffer.length, self._context, self._ssrc
+        encrypt, pack = protect, _pack_numbering
         wire_timestamp = timestamp + self._timestamp_offset & 0xFFFFFFFF
         sequence = first_sequence = self._sequence
         send_run = self.path.send_run
         is_sent = True
-        for template in batches:
-            data[: len(template.data)] = template.data
-            if template.send_time != send_time:
-                for offset in template.send_time_offsets:
+        for clear, packets, runs, laid_out_at, send_time_offsets in batches:
+            data[: len(clear)] = clear
+            if laid_out_at != send_time:
+                for offset in send_time_offsets:
                     data[offset : offset + 3] = send_time
-            for pointer, offset, length in template.packets:
-                _pack_numbering(data, offset, sequence & 0xFFFF, wire_timestamp, ssrc)
+            for pointer, offset, length in packets:
+                pack(data, offset, sequence & 0xFFFF, wire_timestamp, ssrc)
                 size[0] = length
-                if protect(context, pointer, size):
+                if encrypt(context, pointer, size):
                     # What libsrtp refuses to encrypt is not sent in clear.
                     self._sequence = sequence + 1
+                    self.has_gap = True
                     self.fell_behind("srtp_error")
                     return
                 sequence += 1
-            for run in template.runs:
+            for run in runs:
                 if not send_run(run):
                     is_sent = False
         self._sequence = sequence
         self._history.add(SentPicture(first_sequence, picture.payloads, wire_timestamp, send_time, now))
         self.picture_number = picture.number
         self.last_timestamp = timestamp
+        if picture.is_keyframe:
+            self.has_gap = False
         counters = self.counters
         counters.packets_sent += sequence - first_sequence
         counters.bytes_sent += picture.octets
         counters.pictures_sent += 1
         if not is_sent:
             # A picture with a hole is worth nothing to the decoder: nothing more until a keyframe or a replay.
+            self.has_gap = True
             self.fell_behind("buffer_full")
 
     def fell_behind(self, reason: str) -> None:
@@ -176,6 +184,7 @@ class Viewer:
         # While a replay runs, what it asks for is on its way.
         if self.following is not Following.REPLAYING and self.patience.is_over(now):
             self.patience.take(now)
+            self.has_gap = True
             self._lagging(self, reason)
 
     def send_report(self, now: float, ntp: int) -> None:

@@ -15,6 +15,6 @@ async def test_a_blocked_loop_is_noticed() -> None:
     asyncio.get_running_loop().call_soon(time.sleep, 0.1)
     await until(lambda: len(lags) > before)
     task.cancel()
-    # The watch was due within 25 ms of the block's beginning.
-    assert max(lags[before:]) >= 0.07
+    # The watch was due within 50 ms of the block's beginning.
+    assert max(lags[before:]) >= 0.045
     assert min(lags) >= 0

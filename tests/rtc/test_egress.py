@@ -311,6 +311,7 @@ async def test_a_replay_that_overtakes_a_waiting_picture_sends_it_once(stage: St
     stage.push(is_keyframe=True)
     await stage.idle()
     stage.push(is_keyframe=is_keyframe)
+    viewer.has_gap = True
     stage.egress.replay(Replay(viewer, stage.cache))
     await stage.idle()
     stage.push()

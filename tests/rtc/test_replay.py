@@ -106,9 +106,9 @@ def test_a_group_that_became_too_long_breaks_the_replay(viewer: Viewer) -> None:
 @given(st.data())
 @settings(max_examples=60)
 def test_timestamps_always_rise_and_no_picture_is_left_out(data: st.DataObject) -> None:
-    # A stand-in would do, but Hypothesis and the fixture's event loop do not mix: the attribute is all that is read.
+    # A stand-in would do, but Hypothesis and the fixture's event loop do not mix: the attributes are all that is read.
     viewer = Viewer.__new__(Viewer)
-    viewer.last_timestamp = None
+    viewer.last_timestamp, viewer.picture_number, viewer.has_gap = None, -1, True
     cache, number, now = GopCache(), 0, 100.0
     replay: Replay | None = None
     stamps: list[int] = []
@@ -127,3 +127,26 @@ def test_timestamps_always_rise_and_no_picture_is_left_out(data: st.DataObject) 
                 assert is_keyframe or taken_number == numbers[-1] + 1
                 numbers.append(taken_number)
     assert all(before < after for before, after in pairwise(stamps))
+
+
+def test_a_viewer_who_has_all_that_was_sent_goes_on_where_it_was_left(viewer: Viewer) -> None:
+    pictures = group(100)
+    viewer.has_gap, viewer.picture_number = False, pictures[59].number
+    last = viewer.last_timestamp = pictures[59].timestamp
+    found = taken(Replay(viewer, filled(pictures)))
+    assert [number for number, _ in found] == [picture.number for picture in pictures[60:]]
+    assert last < found[0][1]
+    assert [timestamp for _, timestamp in found] == sorted({timestamp for _, timestamp in found})
+
+
+@pytest.mark.parametrize("number", [-1, 0, 150])
+def test_a_viewer_who_was_left_outside_the_group_begins_with_its_keyframe(viewer: Viewer, number: int) -> None:
+    pictures = group(10, first=20)
+    viewer.has_gap, viewer.picture_number, viewer.last_timestamp = False, number, 5
+    assert taken(Replay(viewer, filled(pictures)))[0][0] == 20
+
+
+def test_a_viewer_who_misses_nothing_is_at_the_end_at_once(viewer: Viewer) -> None:
+    pictures = group(10)
+    viewer.has_gap, viewer.picture_number, viewer.last_timestamp = False, pictures[-1].number, pictures[-1].timestamp
+    assert taken(Replay(viewer, filled(pictures))) == []

@@ -61,6 +61,7 @@ class Watched:
     async def connect(self, negotiated: Negotiated) -> None:
         """What a session does with both descriptions."""
         self.negotiated = negotiated
+        self.peer.negotiated(negotiated)
         await self.peer.connect(negotiated, self._connected)
 
     def _connected(self, dtls: DtlsTransport, path: Path) -> None:
