@@ -18,7 +18,7 @@ _PICTURES_AHEAD: Final = 64
 _BYTES_AHEAD: Final = 1024 * 1024
 """Reading ahead ends at either: a large file is never in memory."""
 
-_KEPT_BYTES: Final = 8 * 1024 * 1024
+KEPT_BYTES: Final = 8 * 1024 * 1024
 """A clip up to this size is read once and then played from memory."""
 
 
@@ -29,7 +29,10 @@ class FileSource:
     back in time.
     """
 
-    def __init__(self, path: Path, frame_rate: float | None, worker: WorkerThread) -> None:
+    def __init__(
+        self, path: Path, frame_rate: float | None, worker: WorkerThread, *, kept_bytes: int = KEPT_BYTES
+    ) -> None:
+        """A clip of up to `kept_bytes` is read once, a larger one for every pass."""
         self._path = path
         self._frame_rate = frame_rate
         self._worker = worker
@@ -38,6 +41,7 @@ class FileSource:
         self._kept: list[ClipPicture] | None = []
         """The pass that is being read, from its beginning; None when it has become too large to keep."""
         self._kept_bytes = 0
+        self._largest_kept = kept_bytes
         self._loop: tuple[ClipPicture, ...] = ()
         """All pictures of a clip that was small enough to keep."""
         self._alarm = Alarm()
@@ -107,7 +111,7 @@ class FileSource:
         self._kept_bytes += size
         if self._kept is not None:
             self._kept.append(picture)
-            if self._kept_bytes > _KEPT_BYTES:
+            if self._kept_bytes > self._largest_kept:
                 self._kept = None
         return size
 

@@ -66,7 +66,9 @@ async def test_its_example_of_a_player_plays_and_taps(page: Page, demo_service: 
     acknowledged, left = await page.evaluate(
         f"""async () => {{
             {example.replace("192.168.1.20:5555", device).replace('type: "touch"', 'seq: 7, type: "touch"')}
-            const said = await new Promise((resolve) => (control.onmessage = (event) => resolve(event.data)));
+            const said = await new Promise((resolve) => (control.onmessage = ({{ data }}) => {{
+                if (JSON.parse(data).type === "input-ack") resolve(data);
+            }}));
             await new Promise((resolve) => document.querySelector("video").requestVideoFrameCallback(resolve));
             const gone = await fetch(answer.headers.get("Location"), {{ method: "DELETE" }});
             peer.close();

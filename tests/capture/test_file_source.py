@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from capture.clip import ClipPicture, read_clip
 from capture.errors import CaptureError, InvalidSource, SourceEnded
-from capture.file_source import open_file
+from capture.file_source import FileSource, open_file
 from capture.source import Source
+from capture.worker_thread import WorkerThread
 from encoders.access_unit import AccessUnit
 from encoders.annexb import AnnexBParser, split_nal_units, to_annexb
 from encoders.h264 import NalUnitType, nal_unit_type
@@ -104,13 +105,24 @@ class TestLoop:
         expected = (clip_pictures(clip_h264) * 2)[:80]
         assert [unit.nal_units for unit in access_units] == [picture.nal_units for picture in expected]
 
-    async def test_a_file_that_vanishes_ends_the_source(self, tmp_path: Path) -> None:
+    async def test_a_small_file_is_read_once(self, tmp_path: Path) -> None:
         path = tmp_path / "clip.h264"
         path.write_bytes(b"".join(encode_x264(64, 64, 20)))
         source = await open_file(f"{path}?fps=240")
+        await take(source, 20)
+        path.unlink()
+        access_units = await take(source, 50)
+        assert len(access_units) == 50
+        await source.aclose()
+
+    async def test_a_large_file_that_vanishes_ends_the_source(self, tmp_path: Path) -> None:
+        path = tmp_path / "clip.h264"
+        path.write_bytes(b"".join(encode_x264(64, 64, 200)))
+        source = FileSource(path, 240.0, WorkerThread("large"), kept_bytes=1000)
+        await source.read_ahead()
         path.unlink()
         with pytest.raises(SourceEnded, match=r"clip\.h264 does not exist"):
-            await take(source, 100)
+            await take(source, 400)
         await source.aclose()
 
 
