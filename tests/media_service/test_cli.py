@@ -1,5 +1,6 @@
 """The command line as an operator meets it: what it prints, and how it exits."""
 
+import asyncio
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from capture.adb.client import AdbClient
 from capture.adb.command_line import command_line
 from media_service.cli import program
 from media_service.settings import Settings
+from tests.capture.adb.fake_server import FakeAdbServer
 from tests.fixtures.adb import RunningAdb, free_port
 
 
@@ -153,7 +155,12 @@ def test_devices_lists_configured_phones_that_are_not_connected(
     assert ["192.0.2.5:5555", "not", "connected"] in [line.split() for line in done.stdout.splitlines()]
     as_json = media_service("devices", "--json", ANDROID_ADB_SERVER_PORT=port, ADB_DEVICES="192.0.2.5")
     assert {"serial": "192.0.2.5:5555", "state": "not connected", "model": ""} in json.loads(as_json.stdout)
-    none = media_service("devices", ANDROID_ADB_SERVER_PORT=port)
+
+
+async def test_devices_says_that_there_are_none(media_service: CommandLine, fake_adb: FakeAdbServer) -> None:
+    fake_adb.on("host:devices-l", b"OKAY0000")
+    port = str(fake_adb.port)
+    none = await asyncio.to_thread(media_service, "devices", ANDROID_ADB_SERVER_PORT=port)
     assert (none.returncode, none.stdout, none.stderr) == (0, "", "no phones\n")
 
 
