@@ -76,7 +76,7 @@ def _settle_memory() -> None:
     """What is there by now stays: the garbage collector need not look at it while pictures wait."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
+    gc.set_threshold(20_000, 10, 10)
 
 
 @asynccontextmanager

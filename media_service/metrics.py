@@ -1,6 +1,7 @@
 """What Prometheus is told (contract.md section 6). No session id, user id or raw path is a label."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Histogram
@@ -77,12 +78,11 @@ class ServiceCollector(Collector):
             yield _counter(metric, text, getattr(counters, name))
         drops.update(self._port.drops)
         drops["too_old"] += self._egress.pictures_dropped
-        dropped = CounterMetricFamily(
-            "media_service_packets_dropped", "What was not sent or not taken, by reason.", labels=["reason"]
-        )
-        for reason, count in sorted(drops.items()):
-            dropped.add_metric([reason], count)
-        yield dropped
+        yield _by_reason("packets_dropped", "What was not sent or not taken, by reason.", drops)
+        input_drops = Counter(self._sessions.totals.input_drops)
+        for session in sessions:
+            input_drops.update(session.control.dropped)
+        yield _by_reason("input_dropped", "Input that did not reach a device, by reason.", input_drops)
         captured = self._sessions.totals.of_streams(self._sessions.streams)
         pictures = CounterMetricFamily("media_service_pipeline_pictures", "Pictures captured.", labels=["capture"])
         octets = CounterMetricFamily(
@@ -95,6 +95,13 @@ class ServiceCollector(Collector):
         yield octets
         requested = sum(counts.keyframes_requested for counts in captured.values())
         yield _counter("keyframes_requested", "Keyframes asked of sources.", requested)
+
+
+def _by_reason(name: str, text: str, counts: Counter[str]) -> CounterMetricFamily:
+    family = CounterMetricFamily(f"media_service_{name}", text, labels=["reason"])
+    for reason, count in sorted(counts.items()):
+        family.add_metric([reason], count)
+    return family
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:

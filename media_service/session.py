@@ -3,15 +3,14 @@
 import asyncio
 import secrets
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import structlog
 
 from capture.controller import Controller
-from capture.errors import CaptureError, InputRejected
 from capture.input_events import InputEvent
+from media_service.control import CONTROL_CHANNEL, Control
 from media_service.rtc import rtcp
 from media_service.rtc.dtls import Certificate, DtlsFailed, DtlsTransport
 from media_service.rtc.egress import Egress
@@ -23,10 +22,9 @@ from media_service.session_state import SessionEvent, SessionState, transition
 from media_service.stream import Stream, StreamState
 from media_service.tasks import Tasks
 from signaling.candidates import parse_candidates
-from signaling.errors import Conflict, SignalingError
-from signaling.input_messages import Input, parse_control
+from signaling.errors import Conflict
 from signaling.jsep import LocalTransport, Negotiated, OfferedMedia, TrickleFragment
-from signaling.messages import Error, InputAck, ServerMessage, StateChange, serialize
+from signaling.messages import ServerMessage, StateChange, serialize
 from signaling.offerer import accept_answer
 from signaling.service import Listener, StateKind
 
@@ -34,11 +32,6 @@ _log = structlog.get_logger(__name__)
 
 CONNECT_TIMEOUT = 30.0
 """Seconds to connect: a browser may still gather TURN candidates (RFC 8863 asks for patience)."""
-
-_INPUT_PER_SECOND = 500
-_CONTROL_CHANNEL = "control"
-_LARGEST_MESSAGE = 64 * 1024
-"""Characters; typed text is bounded further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +70,14 @@ class Session:
         self.negotiated: Negotiated | None = None
         self.connected_after: float | None = None
         """Seconds from creation to the first media, once connected."""
-        self.input_dropped: Counter[str] = Counter()
+        self.control = Control(stream.device_id, controller, surroundings.tasks, self._send_control)
         self.peer = Peer(surroundings.port, surroundings.certificate, self)
         self._surroundings = surroundings
-        self._controller = controller
         self._ended = ended
         self._listeners: dict[Listener, None] = {}
         self._offered: OfferedMedia | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
-        self._input_allowance = float(_INPUT_PER_SECOND)
-        self._input_at = time.monotonic()
         self._log = _log.bind(session=self.session_id[:6], device=stream.device_id)
 
     @property
@@ -140,12 +130,7 @@ class Session:
         return TrickleFragment(credentials=local, candidates=candidates, end_of_candidates=True)
 
     async def inject(self, event: InputEvent) -> float:
-        if self._controller is None:
-            raise InputRejected(f"{self.device_id!r} takes no input")
-        if not self._may_inject():
-            self.input_dropped["rate"] += 1
-            raise InputRejected(f"more than {_INPUT_PER_SECOND} input events per second")
-        return await self._controller.inject(event)
+        return await self.control.inject(event)
 
     def request_keyframe(self) -> None:
         if self.viewer is not None:
@@ -221,25 +206,12 @@ class Session:
             self.viewer.path = path
 
     def channel_opened(self, label: str) -> None:
-        if label == _CONTROL_CHANNEL:
+        if label == CONTROL_CHANNEL:
             for change in self._present():
                 self._send_control(change)
 
     def message_received(self, label: str, message: str | bytes) -> None:
-        if label != _CONTROL_CHANNEL or not isinstance(message, str):
-            self.input_dropped["not_control"] += 1
-            return
-        if len(message) > _LARGEST_MESSAGE:
-            self.input_dropped["too_large"] += 1
-            self._send_control(Error("malformed_message", f"a message has at most {_LARGEST_MESSAGE} characters"))
-            return
-        try:
-            received = parse_control(message)
-        except SignalingError as error:
-            self.input_dropped["malformed"] += 1
-            self._send_control(Error(error.code, error.detail))
-            return
-        self._surroundings.tasks.start(self._inject(received), "input")
+        self.control.message_received(label, message)
 
     def rtcp_received(self, packets: Sequence[rtcp.RtcpPacket], now: float) -> None:
         if self.viewer is not None:
@@ -277,29 +249,6 @@ class Session:
             srtp=dtls.srtp_profile,
             profile=self.negotiated.video.profile_level_id,
         )
-
-    async def _inject(self, received: Input) -> None:
-        received_at = time.monotonic()
-        try:
-            injected_at = await self.inject(received.event)
-        except CaptureError as error:
-            self.input_dropped[error.code] += 1
-            self._send_control(Error(error.code, str(error), seq=received.seq))
-            return
-        if received.seq is not None:
-            wall_clock = time.time() - (time.monotonic() - injected_at)
-            latency = injected_at - received_at
-            self._send_control(InputAck(received.seq, wall_clock * 1000, latency * 1000))
-
-    def _may_inject(self) -> bool:
-        now = time.monotonic()
-        earned = (now - self._input_at) * _INPUT_PER_SECOND
-        self._input_allowance = min(float(_INPUT_PER_SECOND), self._input_allowance + earned)
-        self._input_at = now
-        if self._input_allowance < 1:
-            return False
-        self._input_allowance -= 1
-        return True
 
     async def _free(self) -> None:
         if self.viewer is not None:
@@ -344,4 +293,4 @@ class Session:
         self._send_control(change)
 
     def _send_control(self, message: ServerMessage) -> None:
-        self.peer.send_message(_CONTROL_CHANNEL, serialize(message))
+        self.peer.send_message(CONTROL_CHANNEL, serialize(message))

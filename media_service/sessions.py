@@ -153,6 +153,7 @@ class Sessions:
     def _session_ended(self, session: Session) -> None:
         self._sessions.pop(session.session_id, None)
         self.failed += session.state is SessionState.FAILED
+        self.totals.input_drops.update(session.control.dropped)
         if session.viewer is not None:
             self.totals.viewer_left(session.viewer)
         self.streams.release(session.stream)

@@ -23,6 +23,8 @@ class Totals:
     def __init__(self) -> None:
         self._viewers = ViewerCounters()
         self._drops: Counter[str] = Counter()
+        self.input_drops: Counter[str] = Counter()
+        """Input of sessions that have ended which did not reach a device, by reason."""
         self._streams: dict[str, CaptureCounters] = {}
 
     def viewer_left(self, viewer: Viewer) -> None:

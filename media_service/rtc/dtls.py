@@ -207,7 +207,12 @@ class DtlsTransport:
             await self._sctp.stop()
         await self._transport.stop()
         self._ice.end()
+        # The listeners close circles of references, which the garbage collector would find late.
+        for channel in self._channels:
+            channel.remove_all_listeners()
         self._channels.clear()
+        if self._sctp is not None:
+            self._sctp.remove_all_listeners()
 
     def _forget(self, channel: RTCDataChannel) -> None:
         if channel in self._channels:

@@ -72,7 +72,7 @@ async def test_input_is_injected(scene: Scene) -> None:
     scene.session.message_received("control", TEXT)
     await until(lambda: scene.controller.events)
     assert scene.controller.events == [Text("é")]
-    assert not scene.session.input_dropped
+    assert not scene.session.control.dropped
 
 
 async def test_a_message_of_the_largest_size_is_read(scene: Scene) -> None:
@@ -80,15 +80,15 @@ async def test_a_message_of_the_largest_size_is_read(scene: Scene) -> None:
     scene.session.message_received("control", TEXT.ljust(LARGEST))
     await until(lambda: scene.controller.events)
     assert scene.controller.events == [Text("é")]
-    assert not scene.session.input_dropped
+    assert not scene.session.control.dropped
 
 
 async def test_a_larger_message_is_not_even_parsed(scene: Scene) -> None:
     scene.session.message_received("control", TEXT.ljust(LARGEST + 1))
     scene.session.message_received("control", "{" * (LARGEST + 1))
-    assert scene.session.input_dropped == {"too_large": 2}
+    assert scene.session.control.dropped == {"too_large": 2}
     scene.session.message_received("control", "{" * LARGEST)
-    assert scene.session.input_dropped == {"too_large": 2, "malformed": 1}
+    assert scene.session.control.dropped == {"too_large": 2, "malformed": 1}
     scene.session.message_received("control", TEXT)
     await until(lambda: scene.controller.events)
     assert len(scene.controller.events) == 1, "the session goes on, without what was refused"
@@ -99,5 +99,5 @@ async def test_what_is_no_text_on_the_control_channel_is_counted(
     scene: Scene, label: str, message: str | bytes
 ) -> None:
     scene.session.message_received(label, message)
-    assert scene.session.input_dropped == {"not_control": 1}
+    assert scene.session.control.dropped == {"not_control": 1}
     assert scene.controller.events == []
