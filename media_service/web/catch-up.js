@@ -9,6 +9,11 @@ export class CatchUp {
   /** @type {{now: number, mediaTime: number}[]} */
   #shown = [];
 
+  /** When the pictures that were looked at began: live ones have been live since then. */
+  get since() {
+    return this.#shown[0]?.now ?? null;
+  }
+
   /**
    * Takes a shown picture. Media time that runs as the clock does means live; in a replay it does not.
    *

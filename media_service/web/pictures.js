@@ -7,10 +7,11 @@ import { CatchUp } from "./catch-up.js";
 const SILENCE_MS = 120;
 
 /**
- * Calls `first` at the first picture that is shown, and `caughtUp` once the pictures are live.
+ * Calls `first` at the first picture that is shown, and `caughtUp` once the pictures are live, with the
+ * `performance.now()` since when they have been: it takes a few to tell.
  *
  * @param {HTMLVideoElement} video
- * @param {{isWanted: () => boolean, first: () => void, caughtUp: () => void}} listener nothing is called once it is not
+ * @param {{isWanted: () => boolean, first: () => void, caughtUp: (since: number) => void}} listener nothing is called once it is not
  *   wanted any more
  */
 export function followPictures(video, { isWanted, first, caughtUp }) {
@@ -19,17 +20,18 @@ export function followPictures(video, { isWanted, first, caughtUp }) {
   let isOver = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let silence;
-  const end = () => {
+  const end = (isLive = false) => {
     if (isOver || !isWanted()) return;
     isOver = true;
-    caughtUp();
+    caughtUp(isLive ? (catchUp.since ?? performance.now()) : performance.now());
   };
   const shown = (/** @type {number} */ now, /** @type {{rtpTimestamp?: number}} */ metadata) => {
     clearTimeout(silence);
     if (isOver || !isWanted()) return;
     if (isFirst) first();
     isFirst = false;
-    if (metadata.rtpTimestamp === undefined || catchUp.picture(now, metadata.rtpTimestamp)) return end();
+    if (metadata.rtpTimestamp === undefined) return end();
+    if (catchUp.picture(now, metadata.rtpTimestamp)) return end(true);
     silence = setTimeout(end, SILENCE_MS);
     video.requestVideoFrameCallback(shown);
   };

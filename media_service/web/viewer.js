@@ -234,7 +234,7 @@ export class PhoneViewer extends EventTarget {
     followPictures(this.#video, {
       isWanted: isCurrent,
       first: () => this.#showFirstPicture(),
-      caughtUp: () => this.#showLivePictures(),
+      caughtUp: (since) => this.#showLivePictures(since),
     });
   }
 
@@ -245,8 +245,9 @@ export class PhoneViewer extends EventTarget {
     this.#enter(this.#deviceProblem ? "device-lost" : "live", this.#deviceProblem);
   }
 
-  #showLivePictures() {
-    this.caughtUpAt = performance.now();
+  /** @param {number} since */
+  #showLivePictures(since) {
+    this.caughtUpAt = Math.max(since, this.firstPictureAt ?? since);
     this.dispatchEvent(new Event("caught-up"));
   }
 
