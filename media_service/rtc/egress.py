@@ -20,7 +20,7 @@ from media_service.rtc.viewer import Following, Viewer
 # Looking a member up in an Enum costs a tenth of a microsecond, a hundred viewers' times thirty pictures.
 _WAITING, _REPLAYING, _LIVE = Following.WAITING, Following.REPLAYING, Following.LIVE
 
-_SLICE = 0.004
+_SLICE = 0.003
 _LARGEST_AGE = 2.0
 """Seconds a picture may wait. An older one is not sent and its viewers have to be brought in again, which costs more
 than sending what is late: this is for a machine that is too slow, not for one that stood still for a moment."""
