@@ -8,7 +8,6 @@ Phone, adb server, service and browser share this machine's cores, so each has l
 
 import argparse
 import asyncio
-import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from playwright.async_api import Browser, Page, async_playwright
 
+from benchmarks import chromium
 from benchmarks.child import child
 from benchmarks.errors import BenchmarkError
 from benchmarks.instruments import instruments
@@ -25,16 +25,6 @@ from benchmarks.measurement import quantile
 from benchmarks.sender import Sender, free_port, media_service
 from benchmarks.table import table, write_json
 
-_CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_ARGUMENTS = (
-    "--autoplay-policy=no-user-gesture-required",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--no-first-run",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--allow-loopback-in-peer-connection",
-)
 _START_TIMEOUT = 60.0
 
 
@@ -182,11 +172,11 @@ def _phone(cores: Cores, *arguments: str) -> Iterator[tuple[str, int]]:
 
 @asynccontextmanager
 async def _browser() -> AsyncIterator[Browser]:
-    path = next(filter(None, map(shutil.which, _CHROMIUM)), None)
+    path = chromium.find()
     if path is None:
-        raise BenchmarkError(f"no browser: install one of {', '.join(_CHROMIUM)}")
+        raise BenchmarkError(f"no browser: install one of {', '.join(chromium.NAMES)}")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=list(_ARGUMENTS))
+        browser = await playwright.chromium.launch(executable_path=path, args=list(chromium.ARGUMENTS))
         print(f"Chromium {browser.version}")
         yield browser
         await browser.close()

@@ -68,8 +68,6 @@ class Session:
         self.stream = stream
         self.viewer: Viewer | None = None
         self.negotiated: Negotiated | None = None
-        self.connected_after: float | None = None
-        """Seconds from creation to the first media, once connected."""
         self.control = Control(stream.device_id, controller, surroundings.tasks, self._send_control)
         self.peer = Peer(surroundings.port, surroundings.certificate, self)
         self._surroundings = surroundings
@@ -238,13 +236,13 @@ class Session:
     def _connected(self, dtls: DtlsTransport, path: Path) -> None:
         if self.negotiated is None or not self._advance(SessionEvent.ESTABLISHED, ""):
             return
-        self.connected_after = time.time() - self.created_at
-        self._surroundings.observe_join(self.connected_after)
+        connected_after = time.time() - self.created_at
+        self._surroundings.observe_join(connected_after)
         self.viewer = Viewer(self.negotiated.video, dtls, path, self._surroundings.egress.buffer, self.stream.lagging)
         self.stream.add(self.viewer)
         self._log.info(
             "viewer joined",
-            after=round(self.connected_after, 3),
+            after=round(connected_after, 3),
             path=path.protocol,
             srtp=dtls.srtp_profile,
             profile=self.negotiated.video.profile_level_id,

@@ -12,7 +12,7 @@ from benchmarks.instruments import instruments
 from capture.adb.client import AdbClient
 from capture.adb.command_line import command_line
 from tests.fixtures.adb import RunningAdb
-from tests.fixtures.service import RunningService, running_service
+from tests.fixtures.service import RunningService, no_sessions, running_service
 
 pytestmark = [pytest.mark.browser, pytest.mark.adb, pytest.mark.asyncio(loop_scope="session")]
 
@@ -101,7 +101,7 @@ async def test_closing_the_tab_frees_session_and_recorder(
     await watch(page, demo_service.address)
     assert await recorders(client, serial)
     await page.close()
-    await no_sessions(demo_service)
+    await no_sessions(demo_service.address)
     while await recorders(client, serial):
         pass
 
@@ -129,14 +129,3 @@ async def test_the_android_recording_plays_for_one_who_joins_late(
         )
         assert (statistics["frameWidth"], statistics["frameHeight"]) == (1080, 2400)
         assert statistics["pliCount"] == 0
-
-
-async def metric(service: RunningService, name: str) -> float:
-    async with aiohttp.ClientSession() as session, session.get(f"{service.address}metrics") as response:
-        text = await response.text()
-    return next(float(line.split()[-1]) for line in text.splitlines() if line.startswith(name + " "))
-
-
-async def no_sessions(service: RunningService) -> None:
-    while await metric(service, "media_service_active_sessions"):
-        pass

@@ -18,6 +18,7 @@ from media_service.app import CannotStart, serve
 from media_service.rtc.media_port import SEND_BUFFER, MediaPort, NoMediaPort
 from media_service.settings import Settings
 from tests.fixtures.adb import RunningAdb, free_port
+from tests.fixtures.service import metric, no_sessions
 from tests.media_service.aiortc_viewer import AiortcViewer
 from tests.rtc.receivers import free_ports
 
@@ -33,18 +34,6 @@ async def address(adb_server: RunningAdb, clip_h264: Path) -> AsyncIterator[str]
     """Of a service with a looped clip."""
     async with serve(settings(adb_server), sources={"clip": f"file:{clip_h264}"}, demo=False) as address:
         yield address
-
-
-async def metric(address: str, name: str) -> float:
-    async with aiohttp.ClientSession() as session, session.get(f"{address}metrics") as response:
-        text = await response.text()
-    return next(float(line.split()[-1]) for line in text.splitlines() if line.startswith(name + " "))
-
-
-async def no_sessions(address: str) -> None:
-    async with asyncio.timeout(10):
-        while await metric(address, "media_service_active_sessions"):
-            await asyncio.sleep(0.01)
 
 
 async def media_port(address: str) -> int:
