@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from capture.clip import ClipPicture, read_clip
+from capture.controller import Controller
 from capture.errors import InvalidSource
 from capture.pace import Alarm, Playhead
-from capture.source import Source, SourceFacts
+from capture.source import AudioSink, Source, SourceFacts, ignore_audio
 from capture.worker_thread import WorkerThread
 from encoders.access_unit import AccessUnit
 
@@ -37,6 +38,8 @@ class FileSource:
         self._frame_rate = frame_rate
         self._worker = worker
         self._clip: Generator[ClipPicture, None, None] | None = None
+        self.on_audio: AudioSink = ignore_audio
+        self.controller: Controller | None = None
         self._pictures: deque[ClipPicture] = deque()
         self._kept: list[ClipPicture] | None = []
         """The pass that is being read, from its beginning; None when it has become too large to keep."""

@@ -20,9 +20,10 @@ from capture.access_unit_queue import AccessUnitQueue
 from capture.adb.client import AdbClient
 from capture.adb.command_line import CommandLine, command_line
 from capture.adb.recorder import Recorder
+from capture.controller import Controller
 from capture.errors import AdbError, SourceEnded
 from capture.input_events import VideoSize
-from capture.source import SourceFacts
+from capture.source import AudioSink, SourceFacts, ignore_audio
 from capture.splice import Splice
 from encoders.access_unit import AccessUnit
 
@@ -117,6 +118,8 @@ class ScreenrecordSource:
     ) -> None:
         """With `is_raw`, for devices without shell v2, recorders run by `exec`. `start` begins the recording."""
         self.facts = SourceFacts(kind="screenrecord", reason=reason, keyframe_on_demand=False)
+        self.on_audio: AudioSink = ignore_audio
+        self.controller: Controller | None = None
         self.recorders = 0
         """Recorders that were started so far."""
         self._client = client

@@ -6,10 +6,31 @@ contract in `tests/capture/source_contract.py`.
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
+from capture.controller import Controller
 from capture.errors import UnknownScheme
 from encoders.access_unit import AccessUnit
+from encoders.audio_packet import AudioPacket
+
+AudioSink = Callable[[AudioPacket], None]
+"""Takes the packets of one device's sound as they come. Called from the event loop, never blocks."""
+
+
+def ignore_audio(packet: AudioPacket) -> None:
+    """An `AudioSink` for nobody."""
+
+
+class ScreenCondition(StrEnum):
+    """What the device says of its screen: why a picture is black, or is no app's."""
+
+    SHOWN = "shown"
+    """It is on and may be seen, or nothing else is known."""
+    OFF = "off"
+    SECURE = "secure"
+    """An app forbids its capture (Android's `FLAG_SECURE`)."""
+    BOOTING = "booting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +38,19 @@ class SourceFacts:
     """What a source says about itself."""
 
     kind: str
-    """The way pictures are captured: `test`, `file`, `screenrecord`."""
+    """The way pictures are captured: `test`, `file`, `scrcpy`, `screenrecord`, `rawvideo`, `screencap`."""
 
     reason: str
     """Why this way was taken, in words an operator understands."""
 
     keyframe_on_demand: bool
     """Whether `request_keyframe` is cheap and answered with one of the next few pictures."""
+
+    has_audio: bool = False
+    """Whether sound comes too."""
+
+    screen: ScreenCondition = ScreenCondition.SHOWN
+    """What the device says of its screen."""
 
 
 class Source(Protocol):
@@ -34,8 +61,18 @@ class Source(Protocol):
     Only one iteration at a time.
     """
 
+    on_audio: AudioSink
+    """Who gets the sound while there is an iteration; `ignore_audio` until somebody wants it."""
+
     @property
-    def facts(self) -> SourceFacts: ...
+    def facts(self) -> SourceFacts:
+        """What is true now; another value when something changes."""
+        ...
+
+    @property
+    def controller(self) -> Controller | None:
+        """Injects input by the way that the pictures come; None where the device's shell is the only way."""
+        ...
 
     def __aiter__(self) -> AsyncIterator[AccessUnit]: ...
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
+from capture.controller import Controller
 from capture.demo_phone.screen import Screen
 from capture.errors import InvalidSource, SourceEnded
 from capture.pace import Alarm, Metronome
-from capture.source import Source, SourceFacts
+from capture.source import AudioSink, Source, SourceFacts, ignore_audio
 from capture.worker_thread import WorkerThread
 from encoders.access_unit import AccessUnit
 from encoders.errors import EncoderError
@@ -84,6 +85,8 @@ class SyntheticSource:
     """
 
     def __init__(self, video: SyntheticVideo, drawing: _Drawing, worker: WorkerThread) -> None:
+        self.on_audio: AudioSink = ignore_audio
+        self.controller: Controller | None = None
         self._metronome = Metronome(1 / video.frame_rate)
         self._drawing = drawing
         self._worker = worker

@@ -47,6 +47,20 @@ class Faults:
     """screenrecord writes nothing more after so many pictures, but does not end."""
     single_idr: bool = False
     """No IDR picture after the first."""
+    no_encoder: bool = False
+    """There is no H.264 encoder at all, as on 64-bit-only Redroid images: only raw frames can be had."""
+    largest_video: int | None = None
+    """The encoder refuses videos whose longer side has more pixels than this."""
+    prints_text: str = ""
+    """screenrecord prints this into its output, before the first picture and again after every 30."""
+    b_frames: bool = False
+    """The encoder reorders pictures."""
+    sps_changes_after: int | None = None
+    """After so many pictures the encoder goes on with another SPS: the video is half as wide and high."""
+    hangs: bool = False
+    """adbd keeps its connections but answers nothing more, as one that was stopped."""
+    no_space: bool = False
+    """Nothing can be written to the phone's storage."""
     unauthorized: bool = False
     """Hosts have to show a key, and none is let in before `Phone.authorize`."""
 

@@ -5,7 +5,8 @@ import time
 from collections.abc import AsyncIterator
 from functools import cache
 
-from capture.source import SourceFacts
+from capture.controller import Controller
+from capture.source import AudioSink, SourceFacts, ignore_audio
 from encoders.access_unit import AccessUnit
 from encoders.annexb import split_nal_units
 from encoders.h264 import NalUnitType, nal_unit_type
@@ -27,6 +28,8 @@ class PushedSource:
 
     def __init__(self, *, keyframe_on_demand: bool = False, kind: str = "pushed") -> None:
         self.facts = SourceFacts(kind=kind, reason="a test pushes", keyframe_on_demand=keyframe_on_demand)
+        self.on_audio: AudioSink = ignore_audio
+        self.controller: Controller | None = None
         self.is_closed = False
         self.may_close = asyncio.Event()
         """Cleared, closing takes until it is set."""
