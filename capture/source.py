@@ -52,6 +52,9 @@ class SourceFacts:
     screen: ScreenCondition = ScreenCondition.SHOWN
     """What the device says of its screen."""
 
+    rotation: int | None = None
+    """Degrees clockwise that the device's picture is turned: 0, 90, 180 or 270; None when nobody knows."""
+
 
 class Source(Protocol):
     """Coded pictures of one device.

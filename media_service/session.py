@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 import structlog
 
@@ -24,9 +25,9 @@ from media_service.tasks import Tasks
 from signaling.candidates import parse_candidates
 from signaling.errors import Conflict
 from signaling.jsep import LocalTransport, Negotiated, OfferedMedia, TrickleFragment
-from signaling.messages import ServerMessage, StateChange, serialize
+from signaling.messages import ServerMessage, StateChange, VideoState, serialize
 from signaling.offerer import accept_answer
-from signaling.service import Listener, StateKind
+from signaling.service import Listener
 
 _log = structlog.get_logger(__name__)
 
@@ -276,18 +277,20 @@ class Session:
         """How the device and its stream are now."""
         stream = self.stream
         if stream.state is not StreamState.RUNNING:
-            return [self._change("device", "reconnecting", stream.reason)]
+            return [self._change("device", "lost" if stream.is_lost else "reconnecting", stream.reason)]
         changes = [self._change("device", "online", "")]
         if stream.facts is not None:
-            changes.append(self._change("stream", stream.facts.kind, stream.reason))
+            changes.append(self._change("stream", stream.facts.kind, stream.reason, stream.video_state()))
         return changes
 
-    def _change(self, kind: StateKind, state: str, reason: str) -> StateChange:
-        return StateChange(kind, self.session_id, self.device_id, state, reason)
+    def _change(
+        self, kind: Literal["session", "device", "stream"], state: str, reason: str, video: VideoState | None = None
+    ) -> StateChange:
+        return StateChange(kind, self.session_id, self.device_id, state, reason, video)
 
     def _tell(self, change: StateChange) -> None:
         for listener in tuple(self._listeners):
-            listener(change.kind, change.state, change.reason)
+            listener(change)
         self._send_control(change)
 
     def _send_control(self, message: ServerMessage) -> None:

@@ -101,12 +101,15 @@ class Sessions:
         return self._ice_servers
 
     async def look_after(self) -> None:
-        """Send sender reports and end what has lost consent, each session once per second. Never ends."""
+        """Send sender reports, look after the streams and end what has lost consent, once per second. Never ends."""
         # In slices: a report costs some 15 microseconds, and there may be hundreds of viewers.
         turn = 0
         while True:
             await asyncio.sleep(_ROUND / _SLICES)
             now, ntp = time.monotonic(), ntp_time(time.time())
+            if turn == 0:
+                for stream in tuple(self.streams):
+                    stream.look(now)
             for session in tuple(self._sessions.values())[turn::_SLICES]:
                 if not session.has_consent(now):
                     session.close(SessionEvent.BROKE, "the browser is not heard of any more")

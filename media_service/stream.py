@@ -3,12 +3,13 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from enum import StrEnum
 
 import structlog
 
 from capture.errors import CaptureError, SourceEnded
-from capture.source import Source, SourceFacts
+from capture.source import ScreenCondition, Source, SourceFacts
 from encoders.access_unit import AccessUnit
 from encoders.errors import BitstreamError
 from encoders.h264 import NalUnitType, SequenceParameterSet, nal_unit_type, parse_sps
@@ -17,6 +18,7 @@ from media_service.rtc.picture import GopCache, Picture
 from media_service.rtc.replay import Replay
 from media_service.rtc.viewer import Following, Viewer
 from signaling.errors import DeviceUnavailable
+from signaling.messages import VideoState
 
 _log = structlog.get_logger(__name__)
 
@@ -28,6 +30,10 @@ _LATE = 0.25
 _REMINDER = 1.0
 """Seconds after which a keyframe that did not come is asked for again."""
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.25, 5.0
+_STILL_AFTER = 3.0
+"""Seconds without a picture after which a screen is called still."""
+_LOST_AFTER = 30.0
+"""Seconds without a source after which a device is called lost; it is tried again all the same."""
 _IMMEDIATE_REASONS = frozenset({"pli", "fir", "request"})
 
 
@@ -57,6 +63,8 @@ class Stream:
         """Why the state is what it is, in words."""
         self.facts: SourceFacts | None = None
         """What the current source says about itself."""
+        self.is_lost = False
+        """Whether it has been reconnecting for long."""
         self.sps: SequenceParameterSet | None = None
         self.pictures = 0
         self.octets = 0
@@ -71,6 +79,10 @@ class Stream:
         self._sps_nal_unit = b""
         self._waiting: set[asyncio.Future[None]] = set()
         self._requested_at = float("-inf")
+        self._is_still = False
+        self._last_picture_at = float("-inf")
+        self._reconnecting_since = 0.0
+        self._retry = asyncio.Event()
 
     async def ready(self, timeout: float) -> SequenceParameterSet:
         """Wait until pictures come; what a decoder must be able to do to play the stream.
@@ -134,10 +146,42 @@ class Stream:
                 self._fail(error)
             if self.pictures > pictures:
                 backoff = _FIRST_BACKOFF
+            if self.state is not StreamState.RECONNECTING:
+                self._reconnecting_since = time.monotonic()
             self._set_state(StreamState.RECONNECTING, reason)
             _log.warning("capture ended", device=self.device_id, reason=reason, retry_in=backoff)
-            await asyncio.sleep(backoff)
+            self._retry.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(backoff):
+                    await self._retry.wait()
+                    backoff = _FIRST_BACKOFF
             backoff = min(2 * backoff, _LONGEST_BACKOFF)
+
+    def retry(self) -> None:
+        """Open the source again now, if it is being waited for: the device is back."""
+        self._retry.set()
+
+    def look(self, now: float) -> None:
+        """Notice what no picture tells: a still screen, another word of the device on it, a device that is lost."""
+        is_still = self.state is StreamState.RUNNING and now - self._last_picture_at > _STILL_AFTER
+        is_lost = self.state is StreamState.RECONNECTING and now - self._reconnecting_since > _LOST_AFTER
+        source = self._source
+        has_news = source is not None and source.facts is not self.facts
+        if (is_still, is_lost) != (self._is_still, self.is_lost) or has_news:
+            self._is_still, self.is_lost = is_still, is_lost
+            self._take_facts()
+
+    def video_state(self) -> VideoState:
+        """What the stream shows now."""
+        sps, facts = self.sps, self.facts
+        screen = facts.screen if facts is not None else ScreenCondition.SHOWN
+        return VideoState(
+            width=sps.width if sps is not None else None,
+            height=sps.height if sps is not None else None,
+            rotation=facts.rotation if facts is not None else None,
+            screen="still" if self._is_still and screen is ScreenCondition.SHOWN else screen.value,
+            has_audio=facts is not None and facts.has_audio,
+        )
 
     def stopped(self) -> None:
         """Note that nothing runs any more."""
@@ -150,6 +194,8 @@ class Stream:
         try:
             self._source, self.facts = source, source.facts
             async for access_unit in source:
+                if source.facts is not self.facts:
+                    self._take_facts()
                 self._push(access_unit)
         finally:
             self._source = None
@@ -159,22 +205,37 @@ class Stream:
         if access_unit.is_keyframe:
             self._read_parameters(access_unit)
         self.pictures += 1
-        picture = Picture(access_unit, self.pictures, time.monotonic())
+        self._last_picture_at = now = time.monotonic()
+        picture = Picture(access_unit, self.pictures, now)
         self.octets += picture.octets
         self._cache.add(picture)
         if self.viewers:
             self._egress.submit(picture, self.viewers)
         if self.state is not StreamState.RUNNING:
+            self.is_lost = self._is_still = False
             self._set_state(StreamState.RUNNING, self.facts.reason if self.facts else "")
             for waiting in self._waiting:
                 if not waiting.done():
                     waiting.set_result(None)
+        elif self._is_still:
+            self._is_still = False
+            self._state_changed(self)
+
+    def _take_facts(self) -> None:
+        """Pass on what the source says about itself now."""
+        if self._source is not None:
+            self.facts = self._source.facts
+        if self.state is StreamState.RUNNING and self.facts is not None:
+            self.reason = self.facts.reason
+        self._state_changed(self)
 
     def _read_parameters(self, keyframe: AccessUnit) -> None:
         nal_unit = next((each for each in keyframe.nal_units if nal_unit_type(each) is NalUnitType.SPS), b"")
         if nal_unit and nal_unit != self._sps_nal_unit:
             self.sps = parse_sps(nal_unit)
             self._sps_nal_unit = nal_unit
+            if self.state is StreamState.RUNNING:
+                self._state_changed(self)
 
     def _look_again(self, viewer: Viewer, delay: float) -> None:
         if viewer not in self.viewers:

@@ -38,7 +38,7 @@ from signaling.messages import (
 )
 from signaling.outbox import Outbox
 from signaling.problems import INTERNAL_ERROR, told
-from signaling.service import Service, SessionHandle, StateKind
+from signaling.service import Service, SessionHandle
 
 MAX_SESSIONS = 64
 """Sessions of one socket: a wall of phones on one page."""
@@ -229,9 +229,9 @@ class Connection:
         if (task := self._statistics.pop(session_id, None)) is not None:
             task.cancel()
 
-    def _changed(self, session: SessionHandle, kind: StateKind, state: str, reason: str) -> None:
-        self._push(f"{kind}-state", StateChange(kind, session.session_id, session.device_id, state, reason))
-        if kind == "session" and state in ("failed", "closed"):
+    def _changed(self, session: SessionHandle, change: StateChange) -> None:
+        self._push(f"{change.kind}-state", change)
+        if change.kind == "session" and change.state in ("failed", "closed"):
             self._forget(session.session_id)
 
     # Input and statistics.

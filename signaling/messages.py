@@ -133,6 +133,19 @@ class ServerOffer:
 
 
 @dataclass(frozen=True, slots=True)
+class VideoState:
+    """What a stream shows now."""
+
+    width: int | None
+    height: int | None
+    rotation: int | None
+    """Degrees clockwise that the device is turned; None when nobody knows."""
+    screen: str
+    """`shown`, `still`, `off`, `secure` (its capture is forbidden) or `booting`."""
+    has_audio: bool
+
+
+@dataclass(frozen=True, slots=True)
 class StateChange:
     """The session, its device or its stream changed its state: `session-state`, `device-state`, `stream-state`."""
 
@@ -140,7 +153,10 @@ class StateChange:
     session_id: str
     device_id: str
     state: str
+    """Of a session its state; of a device `online`, `reconnecting` or `lost`; of a stream the way of its capture."""
     reason: str
+    video: VideoState | None = None
+    """With a stream's state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +279,7 @@ def _values(message: ServerMessage) -> dict[str, Any]:
                 "deviceId": message.device_id,
                 "state": message.state,
                 "reason": message.reason,
+                **({} if message.video is None else _video_values(message.video)),
             }
         case Stats():
             return {"type": "stats", "sessionId": message.session_id, "stats": dict(message.stats)}
@@ -275,3 +292,13 @@ def _values(message: ServerMessage) -> dict[str, Any]:
             }
         case _:
             assert_never(message)
+
+
+def _video_values(video: VideoState) -> dict[str, Any]:
+    return {
+        "width": video.width,
+        "height": video.height,
+        "rotation": video.rotation,
+        "screen": video.screen,
+        "audio": video.has_audio,
+    }

@@ -2,16 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from capture.input_events import InputEvent
 from signaling.jsep import TrickleFragment
+from signaling.messages import StateChange
 
-StateKind = Literal["session", "device", "stream"]
-"""What has changed its state."""
-
-Listener = Callable[[StateKind, str, str], None]
-"""Called with `(kind, state, reason)` on every change of state."""
+Listener = Callable[[StateChange], None]
+"""Called on every change of state."""
 
 
 @dataclass(frozen=True, slots=True)

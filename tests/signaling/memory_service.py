@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Literal
 
 from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import Application, Request
@@ -15,8 +16,9 @@ from signaling import http
 from signaling.answerer import create_answer, parse_offer
 from signaling.errors import Conflict, Full, NotFound
 from signaling.jsep import Candidate, IceCredentials, Negotiated, OfferedMedia, TrickleFragment
+from signaling.messages import StateChange
 from signaling.offerer import accept_answer, create_offer
-from signaling.service import DeviceDescription, Listener, StateKind
+from signaling.service import DeviceDescription, Listener
 from tests.signaling.samples import LOCAL
 
 Client = TestClient[Request, Application]
@@ -73,9 +75,10 @@ class MemorySession:
         self.listeners.append(listener)
         return lambda: self.listeners.remove(listener)
 
-    def tell(self, kind: StateKind, state: str, reason: str) -> None:
+    def tell(self, kind: Literal["session", "device", "stream"], state: str, reason: str) -> None:
+        change = StateChange(kind, self.session_id, self.device_id, state, reason)
         for listener in tuple(self.listeners):
-            listener(kind, state, reason)
+            listener(change)
 
     async def inject(self, event: InputEvent) -> float:
         await self.input_gate.wait()

@@ -28,6 +28,7 @@ from signaling.messages import (
     Stats,
     StatsSubscription,
     TrickledCandidate,
+    VideoState,
     parse,
     serialize,
 )
@@ -92,6 +93,12 @@ FROM_US: list[tuple[ServerMessage, int | None, str]] = [
         StateChange("device", "s1", "demo", "reconnecting", "adb lost it"),
         None,
         '{"type":"device-state","sessionId":"s1","deviceId":"demo","state":"reconnecting","reason":"adb lost it"}',
+    ),
+    (
+        StateChange("stream", "s1", "demo", "scrcpy", "best", VideoState(1280, 720, 90, "shown", has_audio=True)),
+        None,
+        '{"type":"stream-state","sessionId":"s1","deviceId":"demo","state":"scrcpy","reason":"best",'
+        '"width":1280,"height":720,"rotation":90,"screen":"shown","audio":true}',
     ),
     (
         Stats("s1", {"packetsSent": 3, "roundTripTime": 0.025, "bottleneck": None}),
