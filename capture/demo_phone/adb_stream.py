@@ -41,7 +41,8 @@ class AdbStream:
     async def write(self, data: bytes) -> None:
         """Send bytes to the host, however many. Raises `StreamClosed`."""
         for start in range(0, len(data), self._max_payload):
-            await self._writable.wait()
+            while not self._writable.is_set():  # of several that wait, the first one clears it again
+                await self._writable.wait()
             if self._closed:
                 raise StreamClosed("the host closed the stream")
             self._writable.clear()

@@ -53,6 +53,10 @@ class Device(Protocol):
         """Whether hosts have to show a key."""
         ...
 
+    async def answers(self) -> None:
+        """Return when adbd may do something; at once unless it hangs."""
+        ...
+
 
 class Adbd:
     """Listens on one TCP port; can be stopped and started again, as a phone that loses its network."""
@@ -128,7 +132,11 @@ class _Connection:
                 await self._writer.wait_closed()
 
     async def _receive(self, tasks: asyncio.TaskGroup) -> None:
-        while data := await self._reader.read(_CHUNK):
+        while True:
+            data = await self._reader.read(_CHUNK)
+            await self._device.answers()
+            if not data:
+                return
             self._parser.feed(data)
             while (packet := self._parser.next_packet()) is not None:
                 await self._take(packet, tasks)
@@ -215,6 +223,7 @@ class _Connection:
                 await self._send(Command.CLSE, stream.local_id, stream.remote_id)
 
     async def _send(self, command: Command, argument0: int, argument1: int, payload: bytes = b"") -> None:
+        await self._device.answers()
         if self._writer.is_closing():
             raise StreamClosed("the connection is gone")
         self._writer.write(serialize(Packet(command, argument0, argument1, payload), self._parser.version))

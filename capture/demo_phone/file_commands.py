@@ -1,4 +1,6 @@
-"""Commands about files and text: `cat`, `ls`, `rm`, `echo`."""
+"""Commands about files and text: `cat`, `ls`, `rm`, `sha256sum`, `echo`."""
+
+import hashlib
 
 from capture.demo_phone.files import File, StorageError
 from capture.demo_phone.shell import Invocation
@@ -52,6 +54,20 @@ async def rm(invocation: Invocation) -> int:
             if "f" not in options:
                 await invocation.complain(f"rm: {path}: {error}")
                 code = _FAILED
+    return code
+
+
+async def sha256sum(invocation: Invocation) -> int:
+    """`sha256sum FILE…`."""
+    code = 0
+    for path in invocation.arguments:
+        try:
+            digest = hashlib.sha256(invocation.phone.files.read(path)).hexdigest()
+        except StorageError as error:
+            await invocation.complain(f"sha256sum: {path}: {error}")
+            code = _FAILED
+        else:
+            await invocation.print(f"{digest}  {path}")
     return code
 
 

@@ -1,6 +1,6 @@
 """The phone's storage: files in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from posixpath import basename, dirname, normpath
 
@@ -10,6 +10,13 @@ _FOLDER_MODE = 0o040771  # S_IFDIR
 
 class StorageError(Exception):
     """A file operation that failed, with the words that Android's tools print."""
+
+
+class NoSpaceLeft(StorageError):
+    """A file that does not fit."""
+
+    def __init__(self) -> None:
+        super().__init__("No space left on device")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +40,10 @@ _FOLDERS = ("/", "/data/local/tmp", "/sdcard/Download", "/sdcard/Movies", "/sdca
 class Files:
     """Absolute paths to files. Folders come into being with the files in them."""
 
-    def __init__(self, limit: int = 256 << 20) -> None:
-        """`limit` is the storage's size in bytes."""
+    def __init__(self, limit: int = 256 << 20, is_full: Callable[[], bool] = lambda: False) -> None:
+        """`limit` is the storage's size in bytes; while `is_full` says so there is no room at all."""
         self._limit = limit
+        self._is_full = is_full
         self._files: dict[str, File] = {}
         for folder in _FOLDERS:
             self._make_folders(folder)
@@ -59,13 +67,15 @@ class Files:
         before = self._files.get(path)
         if before is not None and before.is_folder:
             raise StorageError("Is a directory")
-        if self.room(path) < len(data):
-            raise StorageError("No space left on device")
+        if self._is_full() or self.room(path) < len(data):
+            raise NoSpaceLeft
         self._make_folders(dirname(path))
         self._files[path] = File(_FILE_MODE | mode & 0o777, modified, data)
 
     def room(self, path: str) -> int:
         """How many bytes a file at `path` can have."""
+        if self._is_full():
+            return 0
         others = sum(len(file.data) for name, file in self._files.items() if name != _normal(path))
         return self._limit - others
 

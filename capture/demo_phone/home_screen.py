@@ -35,7 +35,7 @@ _GLOWS: tuple[tuple[float, float, float, Rgb], ...] = (
 """Light in the sky: centre as parts of width and height, radius as a part of the shorter side, colour added."""
 
 _RAMP_STEPS = 1024
-_LARGE = 1_500_000
+_LARGE = 500_000
 """Pixels above which the wallpaper is painted at half the size: it is soft anyway, and four times quicker."""
 
 Colours = npt.NDArray[np.float32]

@@ -8,8 +8,7 @@ import asyncio
 import re
 import time
 
-from capture.demo_phone.input_log import KeyPress, MotionEvent, TypedText
-from capture.demo_phone.key_codes import UNKNOWN, key_code, key_name
+from capture.demo_phone.key_codes import UNKNOWN, key_code
 from capture.demo_phone.phone import Phone
 from capture.demo_phone.shell import Invocation
 from capture.demo_phone.touches import Motion
@@ -120,15 +119,15 @@ async def _run(invocation: Invocation, words: _Words) -> int:
             await _press_keys(phone, words)
         case "tap":
             x, y = words.number(), words.number()
-            _move(phone, Motion.DOWN, x, y)
-            _move(phone, Motion.UP, x, y)
+            phone.touch(Motion.DOWN, x, y)
+            phone.touch(Motion.UP, x, y)
         case "swipe":
             await _swipe(phone, words, pause=0)
         case "draganddrop":
             await _swipe(phone, words, pause=_DRAG_PAUSE)
         case "press":
-            _move(phone, Motion.DOWN, 0, 0)
-            _move(phone, Motion.UP, 0, 0)
+            phone.touch(Motion.DOWN, 0, 0)
+            phone.touch(Motion.UP, 0, 0)
         case "roll":
             words.number(), words.number()
         case "motionevent":
@@ -144,24 +143,22 @@ def _type(phone: Phone, text: str) -> None:
     if not text.isascii():
         # The virtual keyboard has no events for other characters, and Android's code does not expect that.
         raise _Thrown("Attempt to get length of null array", "java.lang.NullPointerException")
-    text = text.replace("%s", " ")
-    phone.input_log.add(TypedText(time.monotonic(), text))
-    phone.screen.type_text(text)
+    phone.type_text(text.replace("%s", " "))
 
 
 async def _press_keys(phone: Phone, words: _Words) -> None:
     first = words.take()
     if first == "--longpress":
         for word in [words.take(), *words.rest()]:
-            _press(phone, key_code(word), long=True)
+            phone.press_key(key_code(word), long=True)
             await asyncio.sleep(_LONG_PRESS)
     elif first == "--doubletap":
         code = key_code(words.take())
-        _press(phone, code)
-        _press(phone, code)
+        phone.press_key(code)
+        phone.press_key(code)
     else:
         for word in [first, *words.rest()]:
-            _press(phone, key_code(word))
+            phone.press_key(key_code(word))
 
 
 def _press_together(phone: Phone, words: _Words) -> None:
@@ -172,26 +169,21 @@ def _press_together(phone: Phone, words: _Words) -> None:
     if len(codes) < 2:
         raise _Thrown("keycombination requires at least 2 keycodes")
     for code in codes:
-        _press(phone, code)
-
-
-def _press(phone: Phone, code: int, *, long: bool = False) -> None:
-    phone.input_log.add(KeyPress(time.monotonic(), code, long))
-    phone.screen.press_key(key_name(code))
+        phone.press_key(code)
 
 
 async def _swipe(phone: Phone, words: _Words, *, pause: float) -> None:
     x1, y1, x2, y2 = (words.number() for _ in range(4))
     duration = _integer(words.take()) if words.peek() is not None else _SWIPE_DURATION
     seconds = (duration if duration >= 0 else _SWIPE_DURATION) / 1000
-    _move(phone, Motion.DOWN, x1, y1)
+    phone.touch(Motion.DOWN, x1, y1)
     await asyncio.sleep(pause)
     began = time.monotonic()
     while (elapsed := time.monotonic() - began) < seconds:
         part = elapsed / seconds
-        _move(phone, Motion.MOVE, x1 + (x2 - x1) * part, y1 + (y2 - y1) * part)
+        phone.touch(Motion.MOVE, x1 + (x2 - x1) * part, y1 + (y2 - y1) * part)
         await asyncio.sleep(min(_SWIPE_STEP, seconds - elapsed))
-    _move(phone, Motion.UP, x2, y2)
+    phone.touch(Motion.UP, x2, y2)
 
 
 def _motion_event(phone: Phone, words: _Words) -> None:
@@ -201,15 +193,9 @@ def _motion_event(phone: Phone, words: _Words) -> None:
     except ValueError:
         raise _Thrown(f"Unknown action: {word}") from None
     if motion is Motion.CANCEL and words.peek() is None:
-        _move(phone, motion, 0, 0)
+        phone.touch(motion, 0, 0)
     else:
-        _move(phone, motion, words.number(), words.number())
-
-
-def _move(phone: Phone, motion: Motion, x: float, y: float) -> None:
-    now = time.monotonic()
-    phone.input_log.add(MotionEvent(now, motion, x, y))
-    phone.screen.touch(motion, x, y, now)
+        phone.touch(motion, words.number(), words.number())
 
 
 def _integer(word: str) -> int:

@@ -1,4 +1,4 @@
-"""What was done to the phone: the events that its `input` command injected."""
+"""What was done to the phone: the events that were injected, as by its `input` command."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -18,6 +18,7 @@ class MotionEvent:
     motion: Motion
     x: float
     y: float
+    pointer_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,18 @@ class TypedText:
     text: str
 
 
-InputRecord = MotionEvent | KeyPress | TypedText
+@dataclass(frozen=True, slots=True)
+class Scrolled:
+    """A wheel that turned, in notches."""
+
+    at: float
+    x: float
+    y: float
+    horizontal: float
+    vertical: float
+
+
+InputRecord = MotionEvent | KeyPress | TypedText | Scrolled
 
 
 class InputLog:

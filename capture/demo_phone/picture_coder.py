@@ -5,6 +5,7 @@ import av
 from capture.demo_phone.canvas import Canvas
 from capture.demo_phone.display import Picture
 from capture.demo_phone.layout import even
+from capture.demo_phone.reordering_encoder import ReorderingEncoder
 from encoders.annexb import to_annexb
 from encoders.h264_encoder import H264Encoder
 
@@ -17,28 +18,58 @@ _NEVER = 3600.0
 class PictureCoder:
     """Codes pictures of any one size as a video of another. To be used from one thread at a time."""
 
-    def __init__(self, width: int, height: int, *, frame_rate: int, bit_rate: int, single_idr: bool = False) -> None:
-        """`single_idr` leaves out all IDR pictures but the first. Raises `EncoderError` for what no codec takes."""
-        self._width, self._height = width, height
-        self._encoder = H264Encoder(
-            width,
-            height,
-            frame_rate=frame_rate,
-            bit_rate=bit_rate,
-            keyframe_interval=_NEVER if single_idr else KEYFRAME_INTERVAL,
-        )
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        *,
+        frame_rate: int,
+        bit_rate: int,
+        single_idr: bool = False,
+        b_frames: bool = False,
+        halved_after: int | None = None,
+    ) -> None:
+        """`single_idr` leaves out all IDR pictures but the first, `b_frames` has pictures reordered.
+
+        After `halved_after` pictures the video goes on half as wide and high. Raises `EncoderError` for what no codec
+        takes.
+        """
+        self._frame_rate, self._bit_rate = frame_rate, bit_rate
+        self._keyframe_interval = _NEVER if single_idr else KEYFRAME_INTERVAL
+        self._b_frames = b_frames
+        self._left = halved_after
+        self._open(width, height)
 
     def encode(self, picture: Picture) -> bytes:
-        """The picture as Annex B bytes. Raises `EncoderError`."""
-        fitted = _fitted(picture.frame, self._width, self._height)
+        """The picture as Annex B bytes; with B-frames what the codec has ready. Raises `EncoderError`."""
+        if self._left is not None:
+            self._left -= 1
+            if self._left < 0:
+                self._left = None
+                self._encoder.close()
+                self._open(even(self._width / 2), even(self._height / 2))
+        fitted = fit_picture(picture.frame, self._width, self._height)
+        if isinstance(self._encoder, ReorderingEncoder):
+            return self._encoder.encode(fitted)
         return to_annexb(self._encoder.encode(fitted, picture.drawn_at).nal_units)
 
     def close(self) -> None:
         """Free the codec. Idempotent."""
         self._encoder.close()
 
+    def _open(self, width: int, height: int) -> None:
+        encoder = ReorderingEncoder if self._b_frames else H264Encoder
+        self._width, self._height = width, height
+        self._encoder: H264Encoder | ReorderingEncoder = encoder(
+            width,
+            height,
+            frame_rate=self._frame_rate,
+            bit_rate=self._bit_rate,
+            keyframe_interval=self._keyframe_interval,
+        )
 
-def _fitted(frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
+
+def fit_picture(frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
     """The frame for a video of this size: scaled with its aspect kept, black beside it (setDisplayProjection).
 
     Always a frame of its own: the encoder writes into it, and others encode the same picture.

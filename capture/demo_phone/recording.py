@@ -34,16 +34,21 @@ Options:
     in videos captured to illustrate bugs.
 --time-limit TIME
     Set the maximum recording time, in seconds.  {limits}
---display-id ID
-    specify the physical display ID to record. Default is the primary display.
-    see "dumpsys SurfaceFlinger --display-id" for valid display IDs.
---verbose
+{display}--verbose
     Display interesting information on stdout.
 --help
     Show this message.
 
 Recording continues until Ctrl-C is hit or the time limit is reached.
 """
+
+
+_DISPLAY_USAGE = """\
+--display-id ID
+    specify the physical display ID to record. Default is the primary display.
+    see "dumpsys SurfaceFlinger --display-id" for valid display IDs.
+"""
+_DISPLAY_SDK = 29
 
 
 class UsageError(Exception):
@@ -69,6 +74,11 @@ class RecordingOptions:
     """Seconds; None records without end."""
     output_format: str = "mp4"
 
+    @property
+    def needs_encoder(self) -> bool:
+        """Whether the pictures are coded."""
+        return self.output_format not in ("frames", "raw-frames")
+
 
 def parse_options(arguments: tuple[str, ...], sdk: int) -> RecordingOptions:
     """The options of a phone with Android's API level `sdk`. Raises `UsageError` and `HelpWanted`."""
@@ -87,7 +97,8 @@ def parse_options(arguments: tuple[str, ...], sdk: int) -> RecordingOptions:
             continue
         option, equals, value = word[2:].partition("=")
         if option == "help":
-            raise HelpWanted(USAGE.format(limits=_limits(sdk)))
+            display = _DISPLAY_USAGE if sdk >= _DISPLAY_SDK else ""
+            raise HelpWanted(USAGE.format(limits=_limits(sdk), display=display))
         if option in _WITH_VALUE:
             if not equals:
                 if not words:

@@ -33,6 +33,7 @@ class Screen:
         self.on_change: Callable[[], None] = _ignore
         """Called when something was done to the screen that the next picture shows."""
         self.width, self.height = width, height
+        self._name = name
         self._wall_clock = wall_clock
         self._frame_number = 0
         self._drawn_at = float("-inf")
@@ -46,6 +47,18 @@ class Screen:
         self._add_clock(layout)
         self._add_card(layout, name)
         self._add_search(layout)
+
+    def turned(self, width: int, height: int) -> "Screen":
+        """A screen of another size that goes on where this one is: its numbers, its text; the dots stay behind.
+
+        Raises ValueError for the size.
+        """
+        screen = Screen(width, height, name=self._name, wall_clock=self._wall_clock)
+        screen._frame_number = self._frame_number
+        screen._animate = self._animate
+        screen._touches.count = self._touches.count
+        screen._show_text(self._text)
+        return screen
 
     def touch(self, motion: Motion, x: float, y: float, now: float, pointer_id: int = 0) -> None:
         """Show a finger's motion at (x, y), in pixels of the screen."""
@@ -91,17 +104,21 @@ class Screen:
 
     def draw(self, now: float) -> av.VideoFrame:
         """The screen at `now` as a yuv420p frame that the caller may keep. Each call counts as a picture."""
-        self._frame_number += 1
+        strip = self.number_picture()
         self._drawn_at = now
         self._changed = False
-        wall = self._wall_clock()
-        self._show_time(wall)
-        self._frame_counter.show(f"{self._frame_number % 1_000_000:06}")
+        self._show_time(self._wall_clock())
+        self._frame_counter.show(f"{strip.frame_number % 1_000_000:06}")
         self._wave.draw(now)
-        draw_strip(self._canvas.luma, Strip(self._frame_number, int(wall * 1000), self._touches.count))
+        draw_strip(self._canvas.luma, strip)
         frame = self._canvas.to_frame()
         self._touches.draw(Canvas.over(frame, self._strip_top), now)
         return frame
+
+    def number_picture(self) -> Strip:
+        """Count a picture that is drawn now, here or in this screen's place; what its strip has to say."""
+        self._frame_number += 1
+        return Strip(self._frame_number, int(self._wall_clock() * 1000), self._touches.count)
 
     def _change(self) -> None:
         self._changed = True
@@ -160,7 +177,7 @@ def _ignore() -> None:
     pass
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _home_screen(layout: Layout) -> Image.Image:
-    """Painted once for all phones of one size."""
+    """Painted once for all phones of one size, and once more for those of them that are turned."""
     return paint_home_screen(layout)

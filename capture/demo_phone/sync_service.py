@@ -6,7 +6,7 @@ Every request is four letters and a length, little-endian, and as many bytes of 
 from struct import Struct
 
 from capture.demo_phone.adb_stream import AdbStream
-from capture.demo_phone.files import File, Files, StorageError
+from capture.demo_phone.files import File, Files, NoSpaceLeft, StorageError
 
 _HEADER = Struct("<4sI")
 _STAT = Struct("<4sIII")  # id, mode, size, time
@@ -100,6 +100,8 @@ class SyncService:
                 data += chunk
         try:
             self._files.write(path, bytes(data), int(mode) if mode.isdecimal() else _DEFAULT_MODE, number)
+        except NoSpaceLeft as error:
+            await self._fail(f"write failed: {error}")
         except StorageError as error:
             await self._fail(f"couldn't create file: {error}")
         else:

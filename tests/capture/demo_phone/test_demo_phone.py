@@ -13,11 +13,13 @@ from pathlib import Path
 import pytest
 
 from capture.demo_phone.adb_stream import AdbStream
+from capture.demo_phone.adb_wire import Command
 from capture.demo_phone.farm import DemoPhone
 from capture.demo_phone.input_log import MotionEvent
 from capture.demo_phone.phone import PhoneSpec
 from capture.demo_phone.strip import Strip
 from capture.demo_phone.touches import Motion
+from tests.capture.demo_phone.host import host
 from tests.capture.demo_phone.pictures import decode, read_strips
 from tests.fixtures.adb import RunningAdb
 from tests.fixtures.demo_phone import DemoPhoneProcess
@@ -207,6 +209,39 @@ async def test_screenrecord_keeps_the_aspect_of_another_size(adb: Adb, serial: s
 
 
 @small
+async def test_a_running_recorder_keeps_its_size_when_the_phone_is_turned(
+    adb: Adb, serial: str, demo_phone: DemoPhone
+) -> None:
+    async with adb.started("-s", serial, "exec-out", *RECORD.split(), "-") as process:
+        assert process.stdout is not None
+        data = await process.stdout.readexactly(1)
+        assert (await adb("-s", serial, "shell", "settings put system user_rotation 1")).exit_code == 0
+        count = data.count(P_SLICE)
+        while data.count(P_SLICE) < count + 5:
+            data += await process.stdout.read(1 << 16)
+    frames = decode(data[: data.rindex(P_SLICE)])
+    assert {(frame.width, frame.height) for frame in frames} == {(240, 320)}
+    first, last = (frame.to_ndarray(format="gray") for frame in (frames[0], frames[-1]))
+    assert first[4:60].mean() > 30
+    # 320x240 in 240x320 is 180 tall, with 70 black rows above and below.
+    assert last[4:60].max() < 30
+    assert last[80:240].mean() > 30
+
+
+@small
+async def test_a_recorder_of_a_phone_that_sleeps_begins_when_it_wakes(
+    adb: Adb, serial: str, demo_phone: DemoPhone
+) -> None:
+    await adb("-s", serial, "shell", "input keyevent SLEEP")
+    async with adb.started("-s", serial, "exec-out", *RECORD.split(), "-") as process:
+        assert process.stdout is not None
+        await until(lambda: demo_phone.recorders == 1)
+        await adb("-s", serial, "shell", "input keyevent WAKEUP")
+        data = await process.stdout.readexactly(1000)
+    assert data.startswith(b"\0\0\0\x01\x67")
+
+
+@small
 async def test_the_time_limit_of_older_phones(adb: Adb, serial: str) -> None:
     refused = await adb("-s", serial, "shell", f"{RECORD} --time-limit 181 -")
     assert refused == Done(2, b"", "Time limit 181s outside acceptable range [1,180]\n")
@@ -277,7 +312,39 @@ class TestFaults:
         demo_phone.faults.encoder_fails = True
         failed = await adb("-s", serial, "shell", f"{RECORD} -")
         assert failed.exit_code == 218
+        assert failed.errors.splitlines() == [
+            "ERROR: unable to configure video/avc codec at 240x320 (err=-38)",
+            "WARNING: failed at 240x320, retrying at 720x1280",
+            "ERROR: unable to configure video/avc codec at 720x1280 (err=-38)",
+        ]
+
+    async def test_no_encoder_at_all(self, adb: Adb, serial: str, demo_phone: DemoPhone) -> None:
+        demo_phone.faults.no_encoder = True
+        for line in (f"{RECORD} --size 240x320 -", "screenrecord --size 240x320 /sdcard/a.mp4"):
+            failed = await adb("-s", serial, "shell", line)
+            # As screenrecord does: its error number's lowest byte is 0.
+            assert failed == Done(0, b"", "ERROR: unable to create video/avc codec instance\n")
+        demo_phone.faults.time_limit = 0.2
+        frames = await adb("-s", serial, "exec-out", "screenrecord --output-format=raw-frames -")
+        assert len(frames.output) % (240 * 320 * 3) == 0
+        assert frames.output
+
+    async def test_a_size_that_is_too_large(self, adb: Adb, serial: str, demo_phone: DemoPhone) -> None:
+        demo_phone.faults.largest_video = 300
+        demo_phone.faults.time_limit = 0.2
+        failed = await adb("-s", serial, "shell", f"{RECORD} --size 240x320 -")
         assert failed.errors == "ERROR: unable to configure video/avc codec at 240x320 (err=-38)\n"
+        recorded = await adb("-s", serial, "exec-out", *RECORD.split(), "--size", "216x288", "-")
+        assert {(frame.width, frame.height) for frame in decode(recorded.output)} == {(216, 288)}
+
+    async def test_text_between_the_pictures(self, adb: Adb, serial: str, demo_phone: DemoPhone) -> None:
+        demo_phone.faults.prints_text = "WARNING: linker: unused DT entry\n"
+        demo_phone.faults.crash_after = 32
+        recorded = await adb("-s", serial, "shell", "-T", f"{RECORD} -")
+        text = demo_phone.faults.prints_text.encode()
+        assert recorded.output.startswith(text)
+        first, second = recorded.output.split(text)[1:]
+        assert [len(decode(part)) for part in (first, first + second)] == [30, 32]
 
     async def test_a_size_that_the_codec_does_not_take(self, adb: Adb, serial: str) -> None:
         failed = await adb("-s", serial, "shell", f"{RECORD} --size 241x320 -")
@@ -294,6 +361,33 @@ class TestFaults:
         demo_phone.faults.time_limit = 0.5
         hung = await adb("-s", serial, "exec-out", *RECORD.split(), "-")
         assert len(decode(hung.output)) == 2
+
+    async def test_an_adbd_that_hangs(self, adb: Adb, serial: str, demo_phone: DemoPhone) -> None:
+        async with adb.started("-s", serial, "exec-out", *RECORD.split(), "-") as recorder:
+            assert recorder.stdout is not None
+            await recorder.stdout.readexactly(1000)
+            demo_phone.faults.hangs = True
+            async with (
+                adb.started("-s", serial, "shell", "echo late") as late,
+                host(demo_phone.port) as other,
+                asyncio.TaskGroup() as tasks,
+            ):
+                connected = tasks.create_task(other.connect())
+                await until_adb(adb, serial, "device")
+                assert demo_phone.recorders == 1
+                assert not demo_phone.processes.named("echo")
+                assert not connected.done()
+                demo_phone.faults.hangs = False
+                assert (await late.communicate())[0] == b"late\n"
+                assert (await connected).command is Command.CNXN
+            await recorder.stdout.readexactly(1000)
+
+    async def test_a_phone_without_space(self, adb: Adb, serial: str, demo_phone: DemoPhone, tmp_path: Path) -> None:
+        demo_phone.faults.no_space = True
+        (tmp_path / "sent").write_bytes(b"x" * 100_000)
+        failed = await adb("-s", serial, "push", str(tmp_path / "sent"), "/data/local/tmp/sent")
+        assert failed.exit_code == 1
+        assert "No space left on device" in failed.output.decode() + failed.errors
 
     async def test_offline_and_back(self, adb: Adb, serial: str, demo_phone: DemoPhone) -> None:
         async with adb.started("-s", serial, "exec-out", *RECORD.split(), "-") as process:

@@ -15,8 +15,13 @@ TIMEOUT = 20.0
 
 
 @pytest.fixture
-def display() -> Display:
-    return Display(Screen(240, 320), frame_rate=60)
+def screen() -> Screen:
+    return Screen(240, 320)
+
+
+@pytest.fixture
+def display(screen: Screen) -> Display:
+    return Display(screen, frame_rate=60)
 
 
 def number(picture: Picture) -> int:
@@ -65,21 +70,44 @@ async def test_closed_pictures_end(display: Display) -> None:
         assert [picture async for picture in pictures] == []
 
 
-async def test_a_still_screen_gives_one_picture_and_more_when_it_is_touched(display: Display) -> None:
-    display.screen.animate = False
+async def test_a_still_screen_gives_one_picture_and_more_when_it_is_touched(display: Display, screen: Screen) -> None:
+    screen.animate = False
     with display.watch() as pictures:
         async with asyncio.timeout(TIMEOUT):
             first = await anext(pictures)
             with display.watch() as later:
                 assert await anext(later) is first
             assert display.snapshot() is first
-            display.screen.touch(Motion.DOWN, 10, 10, first.drawn_at)
-            display.screen.touch(Motion.UP, 10, 10, first.drawn_at)
+            screen.touch(Motion.DOWN, 10, 10, first.drawn_at)
+            screen.touch(Motion.UP, 10, 10, first.drawn_at)
             settled = first.drawn_at + FADE
             shown = [await anext(pictures)]
             while shown[-1].drawn_at < settled:
                 shown.append(await anext(pictures))
         assert [number(picture) for picture in (first, *shown)] == list(range(1, len(shown) + 2))
         assert len(shown) > 5
-        assert display.screen.is_still()
+        assert screen.is_still()
         assert display.snapshot() is shown[-1]
+
+
+async def test_a_screen_of_another_size_is_shown_at_once(display: Display, screen: Screen) -> None:
+    screen.animate = False
+    async with asyncio.timeout(TIMEOUT):
+        with display.watch() as pictures:
+            first = await anext(pictures)
+            display.show(screen.turned(320, 240))
+            second = await anext(pictures)
+    assert (second.frame.width, second.frame.height) == (display.width, display.height) == (320, 240)
+    assert number(second) == number(first) + 1
+
+
+async def test_a_still_secure_screen_gives_one_black_picture(display: Display, screen: Screen) -> None:
+    screen.animate = False
+    async with asyncio.timeout(TIMEOUT):
+        with display.watch() as pictures:
+            await anext(pictures)
+            display.is_secure = True
+            assert (luma((await anext(pictures)).frame) == 16).all()
+            display.is_secure = True
+            display.is_secure = False
+            assert number(await anext(pictures)) == 3

@@ -17,6 +17,8 @@ TIMEOUT = 60.0
     [
         (["--size", "721x1280"], "width 721: it must be an even number from 120 to 4096"),
         (["--frame-rate", "0"], "frame rate 0: it must be 1 to 120"),
+        (["--rotation", "4", "--size", "120x120"], "rotation 4: it must be 0 to 3 quarter turns"),
+        (["--sdk", "5", "--size", "120x120"], "API level 5: it must be 24"),
         (["--port", "99999", "--size", "120x120"], "port must be 0-65535"),
         (["--host", "192.0.2.1", "--size", "120x120"], "192.0.2.1"),
     ],

@@ -1,12 +1,14 @@
 """The phone's codec."""
 
 import pytest
+from av.video.frame import PictureType
 
 from capture.demo_phone.display import Picture
 from capture.demo_phone.picture_coder import PictureCoder
 from capture.demo_phone.screen import Screen
+from capture.demo_phone.strip import read_strip
 from encoders.errors import EncoderError
-from tests.capture.demo_phone.pictures import decode
+from tests.capture.demo_phone.pictures import decode, luma
 
 IDR_SLICE = b"\0\0\0\x01\x65"
 
@@ -59,6 +61,30 @@ def test_pictures_are_not_changed_by_coding_them() -> None:
     assert picture.frame.pts is None
 
 
-def test_what_no_codec_takes() -> None:
-    with pytest.raises(EncoderError, match="width is 241"):
-        PictureCoder(241, 320, frame_rate=30, bit_rate=1_000_000)
+def test_pictures_in_another_order_than_they_are_shown() -> None:
+    coder = PictureCoder(240, 320, frame_rate=30, bit_rate=1_000_000, b_frames=True)
+    coded = [coder.encode(picture) for picture in pictures(240, 320, 20)]
+    assert coded[0] == b""
+    data = b"".join(coded)
+    frames = decode(data)
+    assert {frame.pict_type for frame in frames} == {PictureType.I, PictureType.P, PictureType.B}
+    numbers = [read_strip(luma(frame)).frame_number for frame in frames]
+    # The last one that came is to be shown after one that did not come yet.
+    assert numbers == [*range(1, len(frames)), len(frames) + 1]
+    coder.close()
+    with pytest.raises(EncoderError, match="closed"):
+        coder.encode(pictures(240, 320, 1)[0])
+
+
+def test_a_codec_that_goes_on_with_another_size() -> None:
+    coder = PictureCoder(240, 320, frame_rate=30, bit_rate=1_000_000, halved_after=3)
+    coded = [coder.encode(picture) for picture in pictures(240, 320, 6)]
+    assert [IDR_SLICE in data for data in coded] == [True, False, False, True, False, False]
+    sizes = [(frame.width, frame.height) for frame in decode(b"".join(coded))]
+    assert sizes == [(240, 320)] * 3 + [(120, 160)] * 3
+
+
+@pytest.mark.parametrize("b_frames", [False, True])
+def test_what_no_codec_takes(b_frames: bool) -> None:
+    with pytest.raises(EncoderError, match="241"):
+        PictureCoder(241, 320, frame_rate=30, bit_rate=1_000_000, b_frames=b_frames)

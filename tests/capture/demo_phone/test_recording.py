@@ -58,3 +58,10 @@ def test_help_says_the_limits() -> None:
         options("--help")
     with pytest.raises(HelpWanted, match="Set to 0"):
         options("--help", ANDROID_14)
+
+
+def test_displays_are_chosen_from_android_10_on() -> None:
+    for sdk, is_told in ((28, False), (29, True)):
+        with pytest.raises(HelpWanted) as wanted:
+            options("--help", sdk)
+        assert ("--display-id ID\n" in str(wanted.value)) == is_told

@@ -92,13 +92,12 @@ async def test_what_the_phone_says_of_itself(phone: Phone) -> None:
     assert await output(phone, "setprop debug.x 5; getprop debug.x") == "5\n"
     assert (await run(phone, "setprop ro.serialno x")).exit_code == 1
     assert await output(phone, "wm size; wm density") == "Physical size: 240x320\nPhysical density: 120\n"
-    assert (await run(phone, "wm size 100x100")).exit_code == 255
     assert await output(phone, "settings put system a b; settings get system a") == "b\n"
     assert await output(phone, "settings delete system a; settings get system a") == "Deleted 1 rows\nnull\n"
     assert "show_touches=1\n" in await output(phone, "settings list system")
     assert (await run(phone, "settings get nowhere a")).exit_code == 255
     assert (await output(phone, "id")).startswith("uid=2000(shell)")
-    assert await output(phone, "pm list packages") == "package:com.demo.launcher\n"
+    assert await output(phone, "pm list packages") == "package:com.demo.launcher\npackage:com.demo.vault\n"
     assert (await run(phone, "pm path com.nothing")).exit_code == 1
     assert "Intent { -n a/.B }" in await output(phone, "am start -n a/.B")
 
@@ -111,7 +110,8 @@ async def test_what_the_phone_says_of_itself(phone: Phone) -> None:
         ("SurfaceFlinger", "240x320"),
         ("SurfaceFlinger --display-id", "port=0"),
         ("media.player", "video/avc"),
-        ("input", "SurfaceOrientation: 0"),
+        ("window windows", "mAttrs="),
+        ("input", "orientation=0, logicalFrame=[0, 0, 240, 320]"),
         ("battery", "level: 80"),
         ("power", "mWakefulness=Awake"),
         ("-l", "media.player"),
@@ -119,6 +119,113 @@ async def test_what_the_phone_says_of_itself(phone: Phone) -> None:
 )
 async def test_dumpsys(phone: Phone, service: str, line: str) -> None:
     assert line in await output(phone, f"dumpsys {service}")
+
+
+@pytest.mark.parametrize(("sdk", "name"), [(30, "set-user-rotation"), (31, "user-rotation")])
+async def test_the_phone_is_turned_by_commands(sdk: int, name: str) -> None:
+    phone = Phone(PhoneSpec(width=240, height=320, sdk=sdk))
+
+    async def shown(line: str) -> tuple[int, str]:
+        assert await output(phone, line) == ""
+        header = (await run(phone, "screencap")).output[:8]
+        return phone.rotation, f"{int.from_bytes(header[:4], 'little')}x{int.from_bytes(header[4:], 'little')}"
+
+    assert await shown(f"wm {name} lock 1") == (1, "320x240")
+    assert await shown("settings put system user_rotation 2") == (2, "240x320")
+    assert await shown(f"wm {name} free") == (0, "240x320")
+    assert await shown("settings put system user_rotation 3") == (0, "240x320")
+    assert await shown("settings put system accelerometer_rotation 0") == (3, "320x240")
+    assert await shown(f"wm {name} lock") == (3, "320x240")
+    assert await output(phone, "wm size") == "Physical size: 240x320\n"
+    assert ("      SurfaceOrientation: 3\n" in await output(phone, "dumpsys input")) == (sdk < 33)
+    assert "orientation=3, logicalFrame=[0, 0, 320, 240]" in await output(phone, "dumpsys input")
+    assert "rotation 3, state ON" in await output(phone, "dumpsys display")
+    refused = await run(phone, f"wm {name} lock 4")
+    assert (refused.exit_code, refused.errors) == (
+        255,
+        b"Error: rotation argument needs to be an integer between 0-3.\n",
+    )
+    refused = await run(phone, "settings put system user_rotation 4")
+    assert refused.exit_code == 255
+    assert b"IllegalArgumentException: Invalid value: 4 for setting: user_rotation\n" in refused.errors
+
+
+async def test_the_rotation_is_told_from_android_12_on(phone: Phone) -> None:
+    assert await output(phone, "wm user-rotation; wm user-rotation lock 3; wm user-rotation") == "lock 0\nlock 3\n"
+    assert await output(phone, "wm user-rotation free; wm user-rotation") == "free\n"
+    assert (await run(phone, "wm set-user-rotation free")).errors == b"Unknown command: set-user-rotation\n"
+
+
+async def test_the_size_is_overridden(phone: Phone) -> None:
+    told = await output(phone, "wm size 300x400; wm size")
+    assert told == "Physical size: 240x320\nOverride size: 300x400\n"
+    assert await output(phone, "wm size reset; wm size") == "Physical size: 240x320\n"
+    for wrong, said in (("size 300", "Error: bad size 300"), ("fly", "Unknown command: fly"), ("", "Window manager")):
+        refused = await run(phone, f"wm {wrong}")
+        assert refused.exit_code == 255
+        assert said in (refused.output + refused.errors).decode()
+
+
+async def test_a_phone_that_sleeps(phone: Phone) -> None:
+    await output(phone, "input keyevent SLEEP")
+    assert "mWakefulness=Asleep\n" in await output(phone, "dumpsys power")
+    assert "Display Power: state=OFF\n" in await output(phone, "dumpsys power")
+    assert "state OFF" in await output(phone, "dumpsys display")
+    assert set((await run(phone, "screencap")).output[16:]) == {0, 255}  # black, and opaque
+    await output(phone, "input keyevent POWER")
+    assert "mWakefulness=Awake\n" in await output(phone, "dumpsys power")
+
+
+async def test_an_app_that_may_not_be_captured(phone: Phone) -> None:
+    for line, is_secure in (
+        ("am start -n com.demo.vault/.Vault", True),
+        ("am force-stop com.demo.launcher", True),
+        ("am force-stop com.demo.vault", False),
+        ("am start -n com.demo.vault/.Vault", True),
+        ("input keyevent HOME", False),
+    ):
+        assert (await run(phone, line)).exit_code == 0
+        assert phone.is_secure == is_secure
+        assert (" SECURE " in await output(phone, "dumpsys window")) == is_secure
+        assert (set((await run(phone, "screencap")).output[16:]) == {0, 255}) == is_secure
+
+
+async def test_a_phone_that_boots_has_no_services_yet(phone: Phone) -> None:
+    phone.is_booting = True
+    for line, service in (
+        ("wm size", "window"),
+        ("input tap 1 1", "input"),
+        ("settings list system", "settings"),
+        ("pm list packages", "package"),
+        ("am start -n a/.B", "activity"),
+    ):
+        refused = await run(phone, line)
+        assert (refused.exit_code, refused.errors.decode()) == (20, f"cmd: Can't find service: {service}\n")
+    for service in ("window", "window displays", "power", "display", "input", "battery"):
+        refused = await run(phone, f"dumpsys {service}")
+        assert (refused.exit_code, refused.output) == (0, b"")
+        assert refused.errors.decode() == f"Can't find service: {service.split()[0]}\n"
+    assert await output(phone, "getprop sys.boot_completed; getprop init.svc.bootanim") == "\nrunning\n"
+    assert "sys.boot_completed" not in await output(phone, "getprop")
+    assert "video/avc" in await output(phone, "dumpsys media.player")
+    assert (await run(phone, "screencap -p")).output.startswith(b"\x89PNG")
+    phone.is_booting = False
+    assert await output(phone, "getprop sys.boot_completed; getprop init.svc.bootanim") == "1\nstopped\n"
+    assert await output(phone, "wm size") == "Physical size: 240x320\n"
+
+
+async def test_a_phone_without_space(phone: Phone) -> None:
+    phone.faults.no_space = True
+    for line, code, said in (
+        ("screencap /sdcard/a.png", 1, "Error opening file: /sdcard/a.png (No space left on device)"),
+        ("echo x > /sdcard/a", 1, "/system/bin/sh: can't create /sdcard/a: No space left on device"),
+        ("screenrecord --output-format=h264 /sdcard/a", 255, "fopen raw failed: No space left on device"),
+    ):
+        failed = await run(phone, line)
+        assert (failed.exit_code, failed.errors.decode()) == (code, f"{said}\n")
+    assert phone.files.find("/sdcard/a") is None
+    phone.faults.no_space = False
+    assert await output(phone, "echo x > /sdcard/a; cat /sdcard/a") == "x\n"
 
 
 async def test_files(phone: Phone) -> None:

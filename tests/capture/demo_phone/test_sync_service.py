@@ -99,6 +99,15 @@ async def test_a_file_where_a_folder_is_fails(demo_phone: DemoPhone) -> None:
         assert answer[:4] == b"FAIL"
 
 
+async def test_a_phone_without_space(demo_phone: DemoPhone) -> None:
+    demo_phone.faults.no_space = True
+    async with host(demo_phone.port) as adb:
+        stream = await sync(adb)
+        answer = await stream.ask(request(b"SEND", b"/sdcard/f,420") + b"DATA\x01\0\0\0xDONE\0\0\0\0", 8)
+        said = await stream.ask(b"", int.from_bytes(answer[4:], "little"))
+    assert (answer[:4], said) == (b"FAIL", b"write failed: No space left on device")
+
+
 @given(st.lists(st.binary(min_size=1, max_size=60), max_size=4))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_garbage_ends_the_stream_and_nothing_else(demo_phone: DemoPhone, chunks: list[bytes]) -> None:
