@@ -12,6 +12,7 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from capture.errors import AdbError, AdbProtocolError, DeviceNotFound, DeviceOffline
 
@@ -22,6 +23,8 @@ SYNC_CHUNK = 64 * 1024
 """The most bytes in one DATA message (SYNC_DATA_MAX)."""
 
 STDOUT, STDERR, EXIT = 1, 2, 3
+
+_Bytes = TypeVar("_Bytes", bytes, memoryview)
 
 _SHELL_HEADER = struct.Struct("<BI")
 _SYNC_HEADER = struct.Struct("<4sI")
@@ -150,8 +153,11 @@ class ShellParser:
         self._stream = STDOUT
         self._left = 0
 
-    def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
-        """Pieces of the streams as (id, bytes); raises `AdbProtocolError` for an id that a device never sends."""
+    def feed(self, data: _Bytes) -> Iterator[tuple[int, _Bytes]]:
+        """Pieces of the streams as (id, bytes), which are views where `data` is one.
+
+        Raises `AdbProtocolError` for an id that a device never sends.
+        """
         size = len(data)
         position = 0
         while position < size:
