@@ -6,23 +6,31 @@ reader sees one stream:
 
     first   IDR P P P P P P P P P P P P                 its pictures flow until the second's keyframe
     second               start .... IDR P P P P P       then only the second's, and the first is ended
+
+The next one is started when the first is about to reach its limit or has ended, when a keyframe is asked for, when the
+screen is turned, and when nothing has come for long: a still screen sends nothing, and neither does a recorder that
+hangs.
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Self
 
 import structlog
 
 from capture.access_unit_queue import AccessUnitQueue
 from capture.adb.client import AdbClient
-from capture.adb.command_line import CommandLine, command_line
-from capture.adb.recorder import Recorder
+from capture.adb.command_line import command_line
+from capture.adb.recorder import Recorder, screenrecord_command
 from capture.controller import Controller
-from capture.errors import AdbError, SourceEnded
+from capture.encoder_size import EncoderSize
+from capture.errors import AdbError, AdbTimeout, SourceEnded
 from capture.input_events import VideoSize
+from capture.probe import SDK_WITHOUT_LIMIT, parse_sdk
+from capture.recording_schedule import RENEW_AFTER, RecordingSchedule, RecordingTimes
 from capture.source import AudioSink, SourceFacts, ignore_audio
 from capture.splice import Splice
 from encoders.access_unit import AccessUnit
@@ -30,111 +38,81 @@ from encoders.access_unit import AccessUnit
 QUEUE_LIMIT = 64
 """Pictures that wait for a slow reader: two seconds."""
 
-ATTEMPTS = 5
-"""Recorders in a row that may fail before the source gives up."""
-
-SDK_WITHOUT_LIMIT = 34
-"""Android 14's API level: from it on `--time-limit 0` means none."""
-
-RENEW_AFTER = 175.0
-"""Seconds after which a recorder that the phone ends at 180 s is replaced."""
-
-
-@dataclass(frozen=True, slots=True)
-class RecordingTimes:
-    """When recorders are started and what is expected of them, in seconds."""
-
-    quiet: float = 0.008
-    """Without a byte for so long, the pending picture is taken to be whole."""
-    longest_quiet: float = 0.1
-    """`quiet` is doubled up to this each time a picture was torn by it."""
-    renew_after: float | None = None
-    """A recorder is replaced at this age; None for never."""
-    keyframe_interval: float = 2.0
-    """Lies at least between two starts when keyframes are asked for: each start costs the phone an encoder."""
-    first_picture: float = 10.0
-    """A recorder has failed if it has no keyframe by then."""
-    short_life: float = 1.0
-    """A recorder that ends earlier has failed too."""
-    first_delay: float = 0.1
-    """Lies before the next start after a failure, twice as long after each further one, up to `longest_delay`."""
-    longest_delay: float = 2.0
+_PRINTED_SIZE = 80
 
 
 log = structlog.get_logger(__name__)
 
 
 async def open_screenrecord(
-    client: AdbClient, serial: str, *, size: VideoSize | None = None, bit_rate: int
+    client: AdbClient, serial: str, *, size: VideoSize | None = None, bit_rate: int, sdk: int | None = None
 ) -> "ScreenrecordSource":
     """Start recording the screen of the device `serial`, at `bit_rate` bits per second.
 
-    Without `size` the phone chooses, usually the screen's own. Raises `AdbError` when the device cannot be reached;
-    that it cannot record is told by the first picture's `SourceEnded`.
+    Without `size` the phone chooses, usually the screen's own. `sdk` is its API level, 0 for an unknown one; the phone
+    is asked for it if it is not given. Raises `ValueError` for a size or bit rate that no recorder takes, and
+    `AdbError` when the device cannot be reached; that it cannot record is told by the first picture's `SourceEnded`.
     """
-    answer = await client.shell(serial, command_line(["getprop", "ro.build.version.sdk"]))
-    sdk = int(answer.stdout) if answer.stdout.strip().isdecimal() else 0
+    if sdk is None:
+        answer = await client.shell(serial, command_line(["getprop", "ro.build.version.sdk"]))
+        sdk = parse_sdk(answer.stdout)
     has_limit = sdk < SDK_WITHOUT_LIMIT
-    command = screenrecord_command(size, bit_rate, has_limit=has_limit)
+    screenrecord_command(size, bit_rate, has_limit=has_limit)  # Raises for what is impossible before anything starts.
     is_raw = "shell_v2" not in await client.features(serial)
     reason = f"the phone's own screenrecord (Android API level {sdk or 'unknown'}), its H.264 passed on as it is"
     times = RecordingTimes(renew_after=RENEW_AFTER if has_limit else None)
-    source = ScreenrecordSource(client, serial, command, reason=reason, is_raw=is_raw, times=times)
+    source = ScreenrecordSource(
+        client, serial, size=size, bit_rate=bit_rate, has_limit=has_limit, reason=reason, is_raw=is_raw, times=times
+    )
     source.start()
     return source
-
-
-def screenrecord_command(size: VideoSize | None, bit_rate: int, *, has_limit: bool) -> CommandLine:
-    """The recorder's command line; raises `ValueError` for a bit rate or size that no recorder takes."""
-    if bit_rate < 1:
-        raise ValueError(f"a bit rate of {bit_rate} is impossible: it must be 1 or more")
-    words = ["screenrecord", "--output-format=h264", "--bit-rate", str(bit_rate)]
-    if size is not None:
-        if size.width < 2 or size.height < 2 or size.width % 2 or size.height % 2:
-            raise ValueError(f"a video of {size.width}x{size.height} is impossible: both must be even and at least 2")
-        words += ["--size", f"{size.width}x{size.height}"]
-    if not has_limit:
-        words += ["--time-limit", "0"]
-    return command_line([*words, "-"])
 
 
 class ScreenrecordSource:
     """One device's screen as its own recorder codes it; fits `capture.source.Source`.
 
     Iteration raises `SourceEnded`, with the recorder's own words, when recorders keep failing, and an `AdbError` when
-    the device is gone. Recorders are replaced before they end, when a keyframe is asked for and whenever one
-    ends by itself (`RecordingTimes`).
+    the device is gone. Recorders are replaced as `RecordingTimes` says, and whenever one ends by itself.
     """
 
     def __init__(
         self,
         client: AdbClient,
         serial: str,
-        command: CommandLine,
         *,
+        size: VideoSize | None = None,
+        bit_rate: int,
+        has_limit: bool = True,
         reason: str,
         is_raw: bool = False,
-        times: RecordingTimes = RecordingTimes(),
+        times: RecordingTimes | None = None,
     ) -> None:
         """With `is_raw`, for devices without shell v2, recorders run by `exec`. `start` begins the recording."""
         self.facts = SourceFacts(kind="screenrecord", reason=reason, keyframe_on_demand=False)
+        """Another value when the reason changes."""
         self.on_audio: AudioSink = ignore_audio
         self.controller: Controller | None = None
         self.recorders = 0
         """Recorders that were started so far."""
         self._client = client
         self._serial = serial
-        # Behind the shell's `exec` the recorder is the process that adbd sends SIGHUP when the service is closed: it
-        # ends at once. Otherwise it ends at its next picture, which on a still screen may never come.
-        self._service = f"exec:{command}" if is_raw else f"shell,v2,raw:exec {command}"
+        self._bit_rate = bit_rate
+        self._has_limit = has_limit
+        self._reason = reason
         self._is_raw = is_raw
-        self._times = times
+        self._times = times = times or RecordingTimes()
         self._quiet = times.quiet
+        self._schedule = RecordingSchedule(times)
+        self._size = EncoderSize(size)
         self._splice = Splice()
         self._queue = AccessUnitQueue(QUEUE_LIMIT)
         self._live: Recorder | None = None
+        self._live_size: VideoSize | None = None
+        self._live_at = 0.0  # since when it is the live one
         self._next: Recorder | None = None
+        self._next_size: VideoSize | None = None
         self._wants_keyframe = False
+        self._printed = ""
         self._changed = asyncio.Event()
         self._dropped: Counter[str] = Counter()
         self._supervisor: asyncio.Task[None] | None = None
@@ -169,6 +147,16 @@ class ScreenrecordSource:
         self._wants_keyframe = True
         self._changed.set()
 
+    def use_size(self, size: VideoSize) -> None:
+        """Go on with pictures of that size, as soon as a recorder with it has a keyframe.
+
+        Raises `ValueError` for a size that no recorder takes.
+        """
+        screenrecord_command(size, self._bit_rate, has_limit=self._has_limit)
+        self._size.want(size)
+        self._tell_reason()
+        self._changed.set()
+
     async def aclose(self) -> None:
         """End all recorders; see `Source.aclose`."""
         self._queue.clear()
@@ -189,7 +177,9 @@ class ScreenrecordSource:
         if spliced.is_keyframe:
             self._wants_keyframe = False
             if recorder is self._next:
-                self._go_live(recorder)
+                self._go_live(recorder, spliced.captured_at)
+        else:
+            self._schedule.moved(spliced.captured_at - self._live_at)
         self._queue.put(spliced)
 
     def torn(self, recorder: Recorder) -> None:
@@ -199,6 +189,13 @@ class ScreenrecordSource:
         if recorder is self._live:
             self.request_keyframe()
 
+    def printed(self, recorder: Recorder, text: str) -> None:
+        """A recorder prints words where its pictures should be: nothing is lost, but somebody should know."""
+        if not self._printed:
+            log.warning("screenrecord prints into its pictures", device=self._serial, text=text)
+            self._printed = text.partition("\n")[0][:_PRINTED_SIZE]
+            self._tell_reason()
+
     def ended(self, recorder: Recorder) -> None:
         """A recorder gives no more pictures."""
         if recorder is self._live:
@@ -207,11 +204,19 @@ class ScreenrecordSource:
             self._next = None
         self._changed.set()
 
-    def _go_live(self, recorder: Recorder) -> None:
+    def _go_live(self, recorder: Recorder, now: float) -> None:
         before, self._live, self._next = self._live, recorder, None
+        self._live_at, self._live_size = now, self._next_size
+        self._size.accept(self._live_size)
         if before is not None:
             before.close()
         self._changed.set()
+
+    def _tell_reason(self) -> None:
+        words = f"it prints into its pictures: {self._printed!r}" if self._printed else ""
+        reason = "; ".join(filter(None, [self._reason, self._size.reason, words]))
+        if reason != self.facts.reason:
+            self.facts = replace(self.facts, reason=reason)
 
     async def _run(self) -> None:
         try:
@@ -224,38 +229,49 @@ class ScreenrecordSource:
 
     async def _supervise(self) -> None:
         """Start one recorder after the other, each when it is due; ends by an error only."""
-        loop = asyncio.get_running_loop()
-        times = self._times
-        failures = 0
+        schedule = self._schedule
         complaint = ""
-        while failures < ATTEMPTS:
-            if failures:
-                await asyncio.sleep(min(times.first_delay * 2 ** (failures - 1), times.longest_delay))
-            started_at = loop.time()
+        while not schedule.is_over:
+            if schedule.pause:
+                await asyncio.sleep(schedule.pause)
+            started_at = time.monotonic()
             try:
                 recorder = await self._start_recorder()
             except AdbError as error:
-                if self._live is None:
+                is_hung = isinstance(error, AdbTimeout) and self._live is not None and self._live.last_at < started_at
+                if self._live is None or is_hung:
                     raise
-                failures += 1  # The pictures flow on meanwhile.
+                schedule.failed()  # The pictures flow on meanwhile.
                 complaint = str(error)
                 continue
             if await self._becomes_live(recorder):
-                await self._until_next_is_due(started_at)
-                if recorder is self._live or loop.time() - started_at >= times.short_life:
-                    failures = 0
+                await self._until_next_is_due()
+                if recorder is self._live or time.monotonic() - started_at >= self._times.short_life:
+                    schedule.worked()
                     continue
-            elif self._live is not None:
-                self._live.close()  # It did its best: the phone may have room for one recorder only.
-            failures += 1
+                schedule.failed()
+            elif self._next_size != self._size.current:
+                await self._until_next_is_due()  # The screen was turned meanwhile, perhaps back.
+                continue
+            elif self._is_refused(recorder):
+                continue
+            else:
+                schedule.failed(waited=time.monotonic() - started_at)
+                if self._live is not None:
+                    self._live.close()  # It did its best: the phone may have room for one recorder only.
             complaint = recorder.message or f"exit code {recorder.exit_code}"
-        raise SourceEnded(f"screenrecord on {self._serial!r} failed {failures} times in a row: {complaint}")
+        raise SourceEnded(f"screenrecord on {self._serial!r} failed {schedule.failures} times in a row: {complaint}")
 
     async def _start_recorder(self) -> Recorder:
+        self._next_size = self._size.current
+        command = screenrecord_command(self._next_size, self._bit_rate, has_limit=self._has_limit)
+        # Behind the shell's `exec` the recorder is the process that adbd sends SIGHUP when the service is closed: it
+        # ends at once. Otherwise it ends at its next picture, which on a still screen may never come.
+        service = f"exec:{command}" if self._is_raw else f"shell,v2,raw:exec {command}"
         self.recorders += 1
         self._next = recorder = Recorder(self, self.recorders, self._quiet, is_raw=self._is_raw)
         try:
-            await self._client.open_service(self._serial, self._service, recorder)
+            await self._client.open_service(self._serial, service, recorder)
         except BaseException:
             recorder.close()
             self._next = None
@@ -263,24 +279,38 @@ class ScreenrecordSource:
         log.debug("recorder started", device=self._serial, number=recorder.number)
         return recorder
 
+    def _is_refused(self, recorder: Recorder) -> bool:
+        """Whether the recorder has ended because of its size, and a smaller one is worth a try."""
+        is_refused = self._size.refuse(recorder.message)
+        if is_refused:
+            log.warning("the encoder refuses a size", device=self._serial, reason=recorder.message)
+        self._tell_reason()
+        return is_refused
+
     async def _becomes_live(self, recorder: Recorder) -> bool:
-        """Wait for the recorder's first keyframe, or for its end."""
+        """Wait for the recorder's first keyframe, or for its end: by itself, or because another size is wanted."""
         try:
             async with asyncio.timeout(self._times.first_picture):
                 while recorder is self._next:
+                    if self._next_size != self._size.current:
+                        recorder.close()
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
             recorder.close(f"no picture within {self._times.first_picture:g} s")
         return recorder is self._live
 
-    async def _until_next_is_due(self, started_at: float) -> None:
+    async def _until_next_is_due(self) -> None:
         """Wait until the live recorder has ended or is to be replaced."""
-        while self._live is not None:
-            age = self._times.keyframe_interval if self._wants_keyframe else self._times.renew_after
+        while (live := self._live) is not None and self._live_size == self._size.current:
+            now = time.monotonic()
+            left = self._schedule.due(live.started_at, live.last_at, wants_keyframe=self._wants_keyframe) - now
+            if left <= 0:
+                self._schedule.replacing(live.last_at, now)
+                return
             self._changed.clear()
             try:
-                async with asyncio.timeout_at(None if age is None else started_at + age):
+                async with asyncio.timeout(left):
                     await self._changed.wait()
             except TimeoutError:
-                return
+                pass

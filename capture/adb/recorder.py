@@ -3,6 +3,9 @@
 A picture in the pipe is known to be over only when the next one begins, and on a still screen that is never. So a pipe
 that was quiet for some milliseconds is taken to have sent all of it (`quiet`); where that guess was wrong, the parser
 notices, and the owner is told that a picture was `torn`.
+
+What a library prints into the pipe is taken out again where it can be told from a picture: before the first one, where
+one must begin, and behind one when the same words came before.
 """
 
 import asyncio
@@ -12,8 +15,10 @@ import termios
 import time
 from typing import Protocol, cast
 
+from capture.adb.command_line import CommandLine, command_line
 from capture.adb.wire import EXIT, STDERR, ShellParser
 from capture.errors import AdbProtocolError
+from capture.input_events import VideoSize
 from encoders.access_unit import AccessUnit
 from encoders.annexb import AnnexBParser
 from encoders.errors import BitstreamError
@@ -26,6 +31,24 @@ MORE_TO_COME = 4
 
 _LEAST_WAIT = 0.001  # the resolution of an event loop's timers
 _MESSAGE_SIZE = 1000
+_START_CODE = b"\x00\x00\x01"
+_LEAST_TEXT = 4
+"""Bytes: fewer may be the rest of a torn picture and look like text by chance."""
+_KNOWN_TEXTS = 8
+
+
+def screenrecord_command(size: VideoSize | None, bit_rate: int, *, has_limit: bool) -> CommandLine:
+    """The recorder's command line; raises `ValueError` for a bit rate or size that no recorder takes."""
+    if bit_rate < 1:
+        raise ValueError(f"a bit rate of {bit_rate} is impossible: it must be 1 or more")
+    words = ["screenrecord", "--output-format=h264", "--bit-rate", str(bit_rate)]
+    if size is not None:
+        if size.width < 2 or size.height < 2 or size.width % 2 or size.height % 2:
+            raise ValueError(f"a video of {size.width}x{size.height} is impossible: both must be even and at least 2")
+        words += ["--size", f"{size.width}x{size.height}"]
+    if not has_limit:
+        words += ["--time-limit", "0"]
+    return command_line([*words, "-"])
 
 
 class RecorderOwner(Protocol):
@@ -36,6 +59,9 @@ class RecorderOwner(Protocol):
 
     def torn(self, recorder: "Recorder") -> None:
         """A picture was given too early; the recorder gives no more until its next keyframe, which may be far."""
+
+    def printed(self, recorder: "Recorder", text: str) -> None:
+        """Words came among the pictures, where only pictures should be; told once for the same words."""
 
     def ended(self, recorder: "Recorder") -> None:
         """No more will come."""
@@ -54,6 +80,7 @@ class Recorder(asyncio.Protocol):
         self.quiet = quiet
         """Seconds without a byte after which the pending picture is taken to be whole."""
         self.exit_code: int | None = None
+        self.started_at = time.monotonic()
         self._owner = owner
         self._parser = AnnexBParser()
         self._shell = None if is_raw else ShellParser()
@@ -65,6 +92,13 @@ class Recorder(asyncio.Protocol):
         self._last_size = 0
         self._torn_pictures = 0
         self._complaint = b""
+        self._has_flushed = False  # what comes next must be the beginning of a picture
+        self._texts: tuple[bytes, ...] = ()
+
+    @property
+    def last_at(self) -> float:
+        """When the last bytes came, by `time.monotonic()`; 0 before the first."""
+        return self._last_at
 
     @property
     def message(self) -> str:
@@ -85,16 +119,20 @@ class Recorder(asyncio.Protocol):
                     return
             self._last_at = now
             self._last_size = len(data)
+            if self._has_flushed:
+                data = self._without_text(data)
             access_units = parser.feed(data, now)
         except (AdbProtocolError, BitstreamError) as error:
             self.close(str(error))
             return
         for access_unit in access_units:
-            self._owner.picture(self, access_unit)
+            self._give(access_unit)
         if parser.cut_pictures != self._torn_pictures:
             self._torn_pictures = parser.cut_pictures
             self._owner.torn(self)
-        if self._timer is None and parser.is_pending:
+        if self.exit_code == 0:
+            self._flush()  # It has ended by itself, and so behind a whole picture.
+        elif self._timer is None and parser.is_pending:
             # One timer for all chunks of a picture: it looks at the last one when it fires.
             self._timer = self._loop.call_later(self.quiet, self._check_quiet)
 
@@ -137,10 +175,52 @@ class Recorder(asyncio.Protocol):
         if left > 0 or self._has_unread_bytes():
             self._timer = self._loop.call_later(max(left, _LEAST_WAIT), self._check_quiet)
             return
+        self._flush()
+
+    def _flush(self) -> None:
         for access_unit in self._parser.flush():
-            self._owner.picture(self, access_unit)
+            self._give(access_unit)
+        self._has_flushed = True
+
+    def _give(self, access_unit: AccessUnit) -> None:
+        if not self._texts and (preamble := self._parser.preamble):
+            self._print(preamble)
+        last = access_unit.nal_units[-1]
+        for text in self._texts:
+            if last.endswith(text):
+                nal_units = (*access_unit.nal_units[:-1], last.removesuffix(text).rstrip(b"\x00"))
+                access_unit = AccessUnit(nal_units, access_unit.captured_at, access_unit.is_keyframe)
+                break
+        self._owner.picture(self, access_unit)
+
+    def _without_text(self, data: bytes) -> bytes:
+        """What came behind a picture that was taken to be whole, without the words before the next one."""
+        start = data.find(_START_CODE)
+        words = data[:start].rstrip(b"\x00") if start >= 0 else data
+        if not words:
+            self._has_flushed = start < 0
+            return data
+        if len(words) < _LEAST_TEXT or not _is_text(words):
+            self._has_flushed = False
+            return data
+        self._print(words)
+        self._has_flushed = start < 0
+        return data[len(words) :]
+
+    def _print(self, words: bytes) -> None:
+        if words not in self._texts and len(self._texts) < _KNOWN_TEXTS:
+            self._texts = (*self._texts, words)
+            self._owner.printed(self, words.decode(errors="replace").strip())
 
     def _has_unread_bytes(self) -> bool:
         """Whether the socket holds bytes that a busy event loop has not come to yet: then the pipe was not quiet."""
         count: int = struct.unpack("i", fcntl.ioctl(self._descriptor, termios.FIONREAD, b"\0\0\0\0"))[0]
         return count > 0
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return False
+    return all(character.isprintable() or character in "\t\r\n" for character in text)

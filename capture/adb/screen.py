@@ -41,25 +41,31 @@ def _even(length: float) -> int:
     return max(2, int(length / 2 + 1e-9) * 2)
 
 
-def place_on_screen(x: float, y: float, video: VideoSize | None, screen: VideoSize) -> tuple[int, int]:
+def place_on_screen(
+    x: float, y: float, video: VideoSize | None, screen: VideoSize, rotation: int | None = None
+) -> tuple[int, int]:
     """The pixel of the device's screen that a point of `video` shows; without a video the point is in screen pixels.
 
-    `screen` is upright; a video that is wide where the screen is tall shows a turned device, and so does a point that
-    only fits a turned screen. A video of other proportions shows the screen centred between black bars, as
-    `screenrecord` draws it. The pixel is on the screen whatever the point: a finger may leave the picture.
-    Raises `ValueError` for a point or a size that is none.
+    `screen` is upright, and `rotation` how many quarter turns the device is turned now. Where that is not known, a
+    video that is wide where the screen is tall shows a turned device, and so does a point that only fits a turned
+    screen. A video of other proportions, as one that was begun before the device was turned, shows the screen centred
+    between black bars, as `screenrecord` draws it. The pixel is on the screen whatever the point: a finger may leave
+    the picture. Raises `ValueError` for a point or a size that is none.
     """
     if not (math.isfinite(x) and math.isfinite(y)):
         raise ValueError(f"({x}, {y}) is not a point: both must be finite numbers")
+    if video is not None and (video.width < 1 or video.height < 1):
+        raise ValueError(f"{video.width}x{video.height} is not the size of a video: both must be 1 or more")
     width, height = screen.width, screen.height
-    if video is None:
-        if (x >= width or y >= height) and x < height and y < width:
-            width, height = height, width
+    if rotation is not None:
+        is_turned = rotation % 2 == 1
+    elif video is not None:
+        is_turned = (video.width > video.height) != (width > height)
     else:
-        if video.width < 1 or video.height < 1:
-            raise ValueError(f"{video.width}x{video.height} is not the size of a video: both must be 1 or more")
-        if (video.width > video.height) != (width > height):
-            width, height = height, width
+        is_turned = (x >= width or y >= height) and x < height and y < width
+    if is_turned:
+        width, height = height, width
+    if video is not None:
         scale = min(video.width / width, video.height / height)
         x = (x - (video.width - width * scale) / 2) / scale
         y = (y - (video.height - height * scale) / 2) / scale

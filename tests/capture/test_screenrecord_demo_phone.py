@@ -1,12 +1,16 @@
 """The screenrecord source on the demo phone, through the real adb."""
 
 import asyncio
+import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import pairwise
 
+import av
 import numpy as np
 import pytest
+from av.video.frame import PictureType
 
 from capture.adb.client import AdbClient
 from capture.adb.command_line import command_line
@@ -16,12 +20,16 @@ from capture.demo_phone.phone import PhoneSpec
 from capture.demo_phone.strip import Strip, read_strip
 from capture.errors import DeviceNotFound, DeviceOffline, SourceEnded
 from capture.input_events import Touch, TouchAction, VideoSize
-from capture.screenrecord import RecordingTimes, ScreenrecordSource, open_screenrecord, screenrecord_command
+from capture.recording_schedule import RecordingTimes
+from capture.screenrecord import ScreenrecordSource, open_screenrecord
 from capture.shell_controller import ShellController
 from capture.source import Source
 from encoders.access_unit import AccessUnit
+from encoders.annexb import picture_nal_units
 from tests.capture.adb.connected_phone import SMALL, connected_phone
+from tests.capture.adb.tee import Tee
 from tests.capture.source_contract import TIMEOUT, SourceContract, decode, take
+from tests.fixtures.adb import RunningAdb
 from tests.waiting import until
 
 pytestmark = pytest.mark.adb
@@ -50,11 +58,17 @@ async def until_no_recorder_is_left(phone: DemoPhone) -> None:
 
 @asynccontextmanager
 async def recording(
-    client: AdbClient, phone: DemoPhone, times: RecordingTimes, *, is_raw: bool = False
+    client: AdbClient,
+    phone: DemoPhone,
+    times: RecordingTimes,
+    *,
+    is_raw: bool = False,
+    size: VideoSize | None = None,
 ) -> AsyncIterator[ScreenrecordSource]:
     """A source with times of its own; the phone must have no recorder left after it."""
-    command = screenrecord_command(None, BIT_RATE, has_limit=True)
-    source = ScreenrecordSource(client, phone.address, command, reason="a test", is_raw=is_raw, times=times)
+    source = ScreenrecordSource(
+        client, phone.address, size=size, bit_rate=BIT_RATE, reason="a test", is_raw=is_raw, times=times
+    )
     source.start()
     try:
         async with asyncio.timeout(TIMEOUT):
@@ -196,3 +210,123 @@ async def test_a_phone_that_is_gone(adb_client: AdbClient) -> None:
         await phone.go_offline()
         with pytest.raises((DeviceOffline, DeviceNotFound), match=phone.address):
             await take(source, 1000)
+
+
+async def test_nothing_is_lost_and_nothing_is_cut(adb_server: RunningAdb) -> None:
+    async with Tee.run(adb_server.port) as tee:
+        client = AdbClient(port=tee.port)
+        async with connected_phone(client) as phone:
+            phone.faults.time_limit = 1.5
+            async with recording(client, phone, RecordingTimes()) as source:
+                access_units = await take_while_recorders(source, 2, 1)
+                (first, *_) = tee.asking(b"exec screenrecord")
+                await until(lambda: first.is_over)
+                output = first.shell_output()
+    of_first = access_units[:-1]
+    assert [nal for unit in of_first for nal in unit.nal_units] == list(picture_nal_units(output))
+    assert len(decode(of_first)) == len(decode_stream(output)) == len(of_first) >= 10
+
+
+def decode_stream(data: bytes) -> list[av.VideoFrame]:
+    """The pictures of a byte stream, cut by FFmpeg's own parser."""
+    with av.open(io.BytesIO(data), "r", format="h264") as container:
+        return list(container.decode(video=0))
+
+
+async def test_a_planned_renewal_shows_at_most_one_picture_twice(adb_client: AdbClient) -> None:
+    async with connected_phone(adb_client) as phone:
+        async with recording(adb_client, phone, RecordingTimes(renew_after=0.3)) as source:
+            access_units = await take_while_recorders(source, 5, 3)
+        numbers = [strip.frame_number for strip in strips(access_units)]
+        assert sum(after <= before for before, after in pairwise(numbers)) <= source.recorders - 1
+        assert is_one_stream(access_units)
+
+
+async def test_a_turned_phone(adb_client: AdbClient) -> None:
+    async with connected_phone(adb_client) as phone:
+        async with recording(adb_client, phone, RecordingTimes(), size=VideoSize(360, 640)) as source:
+            pictures = aiter(source)
+            access_units = [await anext(pictures) for _ in range(5)]
+            phone.rotate(1)
+            source.use_size(VideoSize(640, 360))
+            while source.recorders < 2 or not access_units[-1].is_keyframe:
+                access_units.append(await anext(pictures))
+            access_units += [await anext(pictures) for _ in range(5)]
+        frames = decode(access_units)
+        assert len(frames) == len(access_units)
+        assert {(frame.width, frame.height) for frame in frames[:5]} == {(360, 640)}
+        assert {(frame.width, frame.height) for frame in frames[-6:]} == {(640, 360)}
+        numbers = [read_strip(frame.to_ndarray(format="gray").astype(np.uint8)).frame_number for frame in frames[-6:]]
+        assert numbers == sorted(numbers)
+
+
+async def test_an_encoder_that_takes_small_videos_only(adb_client: AdbClient) -> None:
+    async with connected_phone(adb_client, PhoneSpec()) as phone:
+        phone.faults.largest_video = 1000
+        async with recording(adb_client, phone, RecordingTimes(), size=VideoSize(720, 1280)) as source:
+            (frame,) = decode([await anext(source)])
+            assert (frame.width, frame.height) == (450, 800)
+            assert source.facts.reason == "a test; 450x800 because the encoder refuses 720x1280"
+
+
+async def test_a_phone_without_an_encoder(adb_client: AdbClient) -> None:
+    async with connected_phone(adb_client) as phone:
+        phone.faults.no_encoder = True
+        async with recording(adb_client, phone, RecordingTimes(first_delay=0.001)) as source:
+            with pytest.raises(SourceEnded, match="unable to create video/avc codec instance"):
+                await anext(source)
+
+
+@pytest.mark.parametrize("is_raw", [False, True], ids=["shell-v2", "exec"])
+async def test_words_among_the_pictures(adb_client: AdbClient, is_raw: bool) -> None:
+    async with connected_phone(adb_client, replace(SMALL, frame_rate=60)) as phone:
+        phone.faults.prints_text = "W/libc: deprecated\n"
+        async with recording(adb_client, phone, RecordingTimes(), is_raw=is_raw) as source:
+            access_units = await take(source, 65)
+            assert is_one_stream(access_units)
+            assert source.recorders == 1
+            assert source.facts.reason == "a test; it prints into its pictures: 'W/libc: deprecated'"
+
+
+async def test_another_video_format_in_the_middle(adb_client: AdbClient) -> None:
+    async with connected_phone(adb_client) as phone:
+        phone.faults.sps_changes_after = 6
+        async with recording(adb_client, phone, RecordingTimes()) as source:
+            access_units = await take(source, 12)
+            frames = decode(access_units)
+            assert [frame.width for frame in frames] == 6 * [360] + 6 * [180]
+            assert [number for number, unit in enumerate(access_units) if unit.is_keyframe] == [0, 6]
+            assert source.recorders == 1
+
+
+async def test_reordered_pictures_are_passed_on_as_they_are(adb_client: AdbClient) -> None:
+    async with connected_phone(adb_client) as phone:
+        phone.faults.b_frames = True
+        async with recording(adb_client, phone, RecordingTimes()) as source:
+            access_units = await take(source, 20)
+            frames = decode(access_units)
+            assert len(frames) == 20
+            assert any(frame.pict_type == PictureType.B for frame in frames)
+            assert source.recorders == 1
+
+
+async def test_recorders_that_hang_are_healed(adb_client: AdbClient) -> None:
+    async with connected_phone(adb_client) as phone:
+        phone.faults.hang_after = 8
+        times = RecordingTimes(silence=0.3, short_life=0.1)
+        async with recording(adb_client, phone, times) as source:
+            access_units = await take(source, 24)
+            assert len(decode(access_units)) == 24
+            assert source.recorders == 3
+            assert phone.recorders <= 2
+
+
+async def test_a_still_screen_is_not_taken_for_a_failure(adb_client: AdbClient) -> None:
+    spec = PhoneSpec(width=SMALL.width, height=SMALL.height, still=True)
+    async with (
+        connected_phone(adb_client, spec) as phone,
+        recording(adb_client, phone, RecordingTimes(silence=0.05)) as source,
+    ):
+        access_units = await take(source, 4)
+        assert all(access_unit.is_keyframe for access_unit in access_units)
+        assert source.recorders >= 4

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 import uvloop
 
-from capture.adb.recorder import Recorder
+from capture.adb.recorder import Recorder, screenrecord_command
 from capture.adb.wire import EXIT, STDERR, STDOUT
+from capture.input_events import VideoSize
 from encoders.access_unit import AccessUnit
 from tests.capture.adb.fake_recorder import idr, slice_
 from tests.capture.adb.fake_server import TIMEOUT, packet
@@ -31,6 +32,7 @@ class Owner:
     def __init__(self) -> None:
         self.pictures: asyncio.Queue[AccessUnit] = asyncio.Queue()
         self.torn_pictures = 0
+        self.texts: list[str] = []
         self.is_ended = asyncio.Event()
 
     def picture(self, recorder: Recorder, access_unit: AccessUnit) -> None:
@@ -38,6 +40,9 @@ class Owner:
 
     def torn(self, recorder: Recorder) -> None:
         self.torn_pictures += 1
+
+    def printed(self, recorder: Recorder, text: str) -> None:
+        self.texts.append(text)
 
     def ended(self, recorder: Recorder) -> None:
         self.is_ended.set()
@@ -127,3 +132,63 @@ def test_closing_closes_the_connection_and_tells_why(run: Run) -> None:
             assert owner.pictures.empty()
 
     run(scenario())
+
+
+@runs
+def test_the_end_by_itself_is_behind_a_whole_picture(run: Run) -> None:
+    async def scenario() -> None:
+        for exit_code, pictures in ((0, 2), (137, 1)):
+            async with connected(5.0) as (owner, _, _, phone):
+                phone.sendall(packet(STDOUT, idr(1)) + packet(STDOUT, slice_(2)) + packet(EXIT, bytes([exit_code])))
+                phone.close()
+                async with asyncio.timeout(TIMEOUT):
+                    await owner.is_ended.wait()
+                assert owner.pictures.qsize() == pictures
+
+    run(scenario())
+
+
+@runs
+def test_words_are_told_from_the_rest_of_a_torn_picture(run: Run) -> None:
+    async def scenario() -> None:
+        async with connected(0.01, is_raw=True) as (owner, _, _, phone):
+            phone.sendall("W/größe: vorläufig\n".encode() + idr(1))
+            await owner.next_picture()
+            for words in (b"a warning\r\n", b"another\n\0\0", b"a warning\r\n"):
+                phone.sendall(words)
+                phone.sendall(slice_(2))
+                assert (await owner.next_picture()).nal_units == (b"\x41\x9a" + 40 * b"\x02",)
+            assert owner.texts == ["W/größe: vorläufig", "a warning", "another"]
+            assert owner.torn_pictures == 0
+            phone.sendall(b"ab\x01 is no text" + slice_(3) + slice_(4))
+            await until(lambda: owner.torn_pictures)
+            assert owner.pictures.empty()
+
+    run(scenario())
+
+
+@runs
+@pytest.mark.parametrize("size", [1, 2, 7])
+def test_words_in_many_pieces(run: Run, size: int) -> None:
+    """Pieces of at least four bytes are words; less may be what was left of a picture."""
+
+    async def scenario() -> None:
+        async with connected(0.01, is_raw=True) as (owner, _, ours, phone):
+            phone.sendall(idr(1))
+            await owner.next_picture()
+            for start in range(0, 21, size):
+                phone.sendall(b"three words of text\n\n"[start : start + size])
+                await until(lambda: not unread(ours), pause=0)
+            phone.sendall(slice_(2) + idr(3))
+            await until(lambda: owner.pictures.qsize() == (2 if size == 7 else 1))
+            assert owner.torn_pictures == (0 if size == 7 else 1)
+
+    run(scenario())
+
+
+def test_what_no_recorder_takes() -> None:
+    with pytest.raises(ValueError, match="bit rate of 0"):
+        screenrecord_command(None, 0, has_limit=True)
+    for size in (VideoSize(721, 1280), VideoSize(720, 0)):
+        with pytest.raises(ValueError, match=f"{size.width}x{size.height} is impossible"):
+            screenrecord_command(size, 1, has_limit=True)

@@ -83,6 +83,18 @@ def test_a_wide_video_of_a_tall_screen_shows_it_turned() -> None:
     assert place_on_screen(2000, 500, None, SCREEN) == (2000, 500)
 
 
+def test_a_known_rotation_counts_more_than_the_video() -> None:
+    video = VideoSize(540, 1200)  # It was begun upright: the turned screen is 540 wide and 243 high in it.
+    assert place_on_screen(270, 600, video, SCREEN, rotation=1) == (1200, 540)
+    assert place_on_screen(0, 478.5, video, SCREEN, rotation=3) == (0, 0)
+    assert place_on_screen(270, 100, video, SCREEN, rotation=1) == (1200, 0)
+    assert place_on_screen(270, 600, video, SCREEN, rotation=2) == (540, 1200)
+    assert place_on_screen(2000, 500, None, SCREEN, rotation=0) == (1079, 500)
+    assert place_on_screen(500, 500, None, SCREEN, rotation=1) == (500, 500)
+    square = VideoSize(1000, 1000)
+    assert place_on_screen(0, 275, square, SCREEN, rotation=1) == (0, 0)
+
+
 def test_black_bars_are_not_screen() -> None:
     square = VideoSize(1000, 1000)  # The screen is 450 wide in it, from 275 to 725.
     assert place_on_screen(275, 0, square, SCREEN) == (0, 0)
@@ -111,8 +123,10 @@ def test_what_is_no_video(video: VideoSize) -> None:
 COORDINATES = st.floats(allow_nan=False, allow_infinity=False)
 
 
-@given(COORDINATES, COORDINATES, SIZES | st.none(), SIZES)
-def test_every_point_is_on_the_screen(x: float, y: float, video: VideoSize | None, screen: VideoSize) -> None:
-    across, down = place_on_screen(x, y, video, screen)
+@given(COORDINATES, COORDINATES, SIZES | st.none(), SIZES, st.integers(0, 3) | st.none())
+def test_every_point_is_on_the_screen(
+    x: float, y: float, video: VideoSize | None, screen: VideoSize, rotation: int | None
+) -> None:
+    across, down = place_on_screen(x, y, video, screen, rotation)
     assert 0 <= across < max(screen.width, screen.height)
     assert 0 <= down < max(screen.width, screen.height)
