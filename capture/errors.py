@@ -5,6 +5,7 @@
      ├── InvalidSource      a source URI that asks for what there is not, as a size of 0x0
      ├── SourceEnded            a source that cannot go on (the file vanished, the phone is gone)
      ├── InputRejected          an input event that this device cannot take
+     ├── DockerUnavailable      no Docker engine answers, or what answers makes no sense
      └── AdbError
           ├── AdbUnavailable    no adb binary, or no adb server and none could be started
           ├── AdbTimeout        no answer within the configured time
@@ -39,6 +40,10 @@ class SourceEnded(CaptureError):
 
 class InputRejected(CaptureError):
     code = "input_rejected"
+
+
+class DockerUnavailable(CaptureError):
+    code = "docker_unavailable"
 
 
 class AdbError(CaptureError):

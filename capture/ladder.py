@@ -11,7 +11,7 @@ STEADY_AFTER = 10.0
 """Seconds of pictures after which a way counts as good: when it fails then, it is tried again at once."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 10.0, 300.0
-"""Seconds for which a way that failed is left alone; twice as long each time."""
+"""Seconds for which a way that failed is left alone, at first and at most."""
 
 
 class CaptureMode(StrEnum):
@@ -40,16 +40,20 @@ class _Record:
 class Ladder:
     """The ways that one phone offers. All times are seconds of one clock."""
 
-    def __init__(self, modes: Iterable[CaptureMode], excluded: Mapping[CaptureMode, str]) -> None:
+    def __init__(
+        self, modes: Iterable[CaptureMode], excluded: Mapping[CaptureMode, str], *, first_pause: float = FIRST_PAUSE
+    ) -> None:
         """`modes` may be tried, in the order of `CaptureMode`; `excluded` says why others may not.
 
-        Raises ValueError when there is nothing to try.
+        A way that failed is left alone for `first_pause` seconds, twice as long each further time. Raises ValueError
+        when there is nothing to try.
         """
         wanted = frozenset(modes)
         self._records = {mode: _Record() for mode in CaptureMode if mode in wanted}
         if not self._records:
             raise ValueError("a ladder needs at least one way of capture")
         self._excluded = dict(excluded)
+        self._first_pause = first_pause
 
     def choose(self, now: float) -> CaptureMode | None:
         """The best way that is not paused; None when all are."""
@@ -64,7 +68,7 @@ class Ladder:
             record.paused_until = now
         else:
             record.failures += 1
-            record.paused_until = now + min(FIRST_PAUSE * 2 ** (record.failures - 1), LONGEST_PAUSE)
+            record.paused_until = now + min(self._first_pause * 2 ** (record.failures - 1), LONGEST_PAUSE)
 
     def climb_at(self, mode: CaptureMode) -> float | None:
         """When a way better than `mode` may be tried again; None when there is none better."""

@@ -7,7 +7,7 @@ contract in `tests/capture/source_contract.py`.
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from capture.controller import Controller
 from capture.errors import UnknownScheme
@@ -53,7 +53,7 @@ class SourceFacts:
     """What the device says of its screen."""
 
     rotation: int | None = None
-    """Degrees clockwise that the device's picture is turned: 0, 90, 180 or 270; None when nobody knows."""
+    """Degrees that the device is turned, as Android's `Surface.ROTATION_*`: 0, 90, 180, 270; None when unknown."""
 
 
 class Source(Protocol):
@@ -85,6 +85,15 @@ class Source(Protocol):
 
     async def aclose(self) -> None:
         """Stop capturing and free everything here and on the device. Idempotent; ends a running iteration."""
+        ...
+
+
+@runtime_checkable
+class WakefulSource(Protocol):
+    """A source that looks at a still screen only now and then."""
+
+    def wake(self) -> None:
+        """Look at once: the screen is about to change."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""`test:`, a drawn screen that needs no phone."""
+"""`test:`, a drawn screen that needs no phone, and with `audio=on` a beep at each whole second."""
 
 import asyncio
 import re
@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
+from capture.beeper import Beeper, Beeps
 from capture.controller import Controller
 from capture.demo_phone.screen import Screen
 from capture.errors import InvalidSource, SourceEnded
@@ -21,7 +22,9 @@ from encoders.h264_encoder import H264Encoder
 _KEYFRAME_INTERVAL: Final = 10.0
 """Seconds, as Android's recorders have it."""
 
-_ALLOWED: Final = "size=WIDTHxHEIGHT (even), fps=1 to 120, bitrate=BITS_PER_SECOND (10000 to 100000000)"
+_ALLOWED: Final = (
+    "size=WIDTHxHEIGHT (even), fps=1 to 120, bitrate=BITS_PER_SECOND (10000 to 100000000), audio=on or audio=off"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,9 @@ class SyntheticVideo:
 
     bit_rate: int = 2_000_000
     """Bits per second."""
+
+    has_audio: bool = False
+    """Whether there is a beep at each whole second of the clock on the screen."""
 
 
 def parse_synthetic_video(options: str) -> SyntheticVideo:
@@ -52,6 +58,8 @@ def parse_synthetic_video(options: str) -> SyntheticVideo:
             video = replace(video, frame_rate=int(value))
         elif name == "bitrate" and re.fullmatch(r"\d{5,9}", value, re.ASCII) and 10_000 <= int(value) <= 100_000_000:
             video = replace(video, bit_rate=int(value))
+        elif option in ("audio=on", "audio=off"):
+            video = replace(video, has_audio=value == "on")
         else:
             raise InvalidSource(f"test: does not take {option!r}; it takes {_ALLOWED}, joined by commas")
     return video
@@ -69,6 +77,7 @@ class _Drawing:
             keyframe_interval=_KEYFRAME_INTERVAL,
         )
         self._screen = Screen(video.width, video.height)
+        self.beeps = Beeps() if video.has_audio else None
 
     def capture(self, *, force_keyframe: bool) -> AccessUnit:
         now = time.monotonic()
@@ -86,19 +95,24 @@ class SyntheticSource:
 
     def __init__(self, video: SyntheticVideo, drawing: _Drawing, worker: WorkerThread) -> None:
         self.on_audio: AudioSink = ignore_audio
+        self.facts = SourceFacts(
+            kind="test",
+            reason="asked for: a drawn screen, no phone",
+            keyframe_on_demand=True,
+            has_audio=video.has_audio,
+        )
         self.controller: Controller | None = None
         self._metronome = Metronome(1 / video.frame_rate)
         self._drawing = drawing
         self._worker = worker
         self._alarm = Alarm()
         self._wants_keyframe = True
-
-    @property
-    def facts(self) -> SourceFacts:
-        return SourceFacts(kind="test", reason="asked for: a drawn screen, no phone", keyframe_on_demand=True)
+        self._beeper = Beeper(drawing.beeps) if drawing.beeps is not None else None
 
     def __aiter__(self) -> AsyncIterator[AccessUnit]:
         self._wants_keyframe = True
+        if self._beeper is not None and not self._alarm.is_ended:
+            self._beeper.start(lambda packet: self.on_audio(packet))
         return self
 
     async def __anext__(self) -> AccessUnit:
@@ -123,6 +137,8 @@ class SyntheticSource:
     async def aclose(self) -> None:
         if not self._alarm.is_ended:
             self._alarm.end()
+            if self._beeper is not None:
+                self._beeper.stop()
             await self._worker.aclose(self._drawing.close)
 
 

@@ -2,12 +2,15 @@
 
 import asyncio
 import gc
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import structlog
 from aiohttp import web
@@ -15,18 +18,22 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from capture.adb.client import AdbClient
-from capture.adb.presence import keep_connected
-from capture.adb.screen import fit_screen, read_screen_size
+from capture.adb.presence import KeptPhones
 from capture.adb.server import AdbServer
 from capture.controller import Controller
-from capture.errors import AdbError
+from capture.demo_phone.scrcpy.jar import make_jar
+from capture.errors import AdbError, AdbTimeout
 from capture.file_source import open_file
 from capture.input_events import VideoSize
-from capture.screenrecord import open_screenrecord
+from capture.ladder import CaptureMode
+from capture.phone import CaptureWishes, open_phone
+from capture.redroid import RedroidContainer, RedroidContainers
+from capture.scrcpy import ScrcpyServer, parse_version
 from capture.shell_controller import ShellController
 from capture.source import Source, Sources
 from capture.synthetic_source import open_synthetic
-from media_service.devices import Device, Devices
+from encoders.sound_format import SoundFormat
+from media_service.devices import Devices
 from media_service.loop_lag import watch_loop_lag
 from media_service.metrics import Histograms, ServiceCollector
 from media_service.rtc.candidates import announced, host_addresses
@@ -42,6 +49,9 @@ from media_service.tasks import Tasks
 from signaling import http
 
 _log = structlog.get_logger(__name__)
+
+_DOCKER_SOCKET = "/var/run/docker.sock"
+_DEMO_SCRCPY = "4.1"
 
 _WEB = Path(str(files("media_service"))) / "web"
 
@@ -114,12 +124,19 @@ async def serve(
             devices.adb_trouble = str(error)
             _log.warning("no phones: adb cannot be used", reason=str(error))
         stack.push_async_callback(tasks.aclose)
+        kept = KeptPhones(adb)
+        devices.why_away = kept.trouble
+        for entry in settings.adb_devices:
+            devices.expect(entry.serial, "ADB_DEVICES", entry.name)
+            kept.add(entry.serial)
+        demo_phone = await stack.enter_async_context(_demo_phone()) if demo else None
+        if demo_phone is not None:
+            devices.expect(demo_phone.serial, "--demo")
+            kept.add(demo_phone.serial)
+        tasks.start(kept.run(), "connected phones")
         tasks.start(devices.follow(adb), "devices")
-        addresses = [*settings.adb_devices]
-        if demo:
-            addresses.append(await stack.enter_async_context(_demo_phone()))
-        if addresses:
-            tasks.start(keep_connected(adb, addresses), "connected devices")
+        if (docker_host := _docker_host(settings)) is not None:
+            tasks.start(_follow_containers(docker_host, settings.redroid_label, devices, kept), "Redroid containers")
 
         port = await MediaPort.open(host_addresses(), range(settings.ice_port_min, settings.ice_port_max + 1))
         stack.push_async_callback(port.aclose)
@@ -139,25 +156,32 @@ async def serve(
         capture = Sources()
         capture.register("test", open_synthetic)
         capture.register("file", open_file)
-        box = VideoSize(settings.video_width, settings.video_height)
+        wishes = _capture_wishes(settings)
 
-        async def open_phone(serial: str) -> Source:
-            screen = await read_screen_size(adb, serial)
-            return await open_screenrecord(adb, serial, size=fit_screen(screen, box), bit_rate=settings.video_bitrate)
+        async def open_adb(serial: str) -> Source:
+            own = wishes
+            if demo_phone is not None and serial == demo_phone.serial:
+                own = replace(wishes, scrcpy=demo_phone.server)
+            try:
+                return await open_phone(adb, serial, own)
+            except AdbTimeout:
+                kept.doubt(serial)
+                raise
 
-        capture.register("adb", open_phone)
+        capture.register("adb", open_adb)
 
         def candidates() -> tuple[str, ...]:
             return announced(port.hosts, port.number, mapped=settings.nat_1to1_ips, reflexive=stun.addresses)
 
-        def open_controller(device: Device) -> Controller | None:
-            return ShellController(adb, device.serial) if device.serial is not None else None
+        def open_shell(serial: str) -> Controller:
+            return ShellController(adb, serial)
 
         surroundings = Surroundings(
             port, certificate, egress, tasks, candidates, histograms.join.observe, connect_timeout
         )
-        sessions = Sessions(surroundings, devices, capture, settings.ice_servers(), open_controller, grace=grace)
+        sessions = Sessions(surroundings, devices, capture, settings.ice_servers(), open_shell, grace=grace)
         stack.push_async_callback(sessions.aclose)
+        devices.on_change = sessions.device_changed
         tasks.start(sessions.look_after(), "sender reports")
         tasks.start(watch_loop_lag(histograms.loop_lag.observe), "loop lag")
         registry.register(ServiceCollector(sessions, port, egress))
@@ -205,9 +229,53 @@ async def _listen(app: web.Application, settings: Settings, stack: AsyncExitStac
     return f"http://{host}:{number}/"
 
 
+def _capture_wishes(settings: Settings) -> CaptureWishes:
+    server = None
+    if settings.scrcpy_server_path is not None and settings.scrcpy_server_version is not None:
+        server = ScrcpyServer(settings.scrcpy_server_path, parse_version(settings.scrcpy_server_version))
+    sound = SoundFormat(settings.audio_sample_rate, settings.audio_channels, settings.audio_bitrate)
+    return CaptureWishes(
+        box=VideoSize(settings.video_width, settings.video_height),
+        bit_rate=settings.video_bitrate,
+        frame_rate=settings.video_framerate,
+        preset=settings.h264_preset,
+        mode=None if settings.capture_mode == "auto" else CaptureMode(settings.capture_mode),
+        scrcpy=server,
+        sound=sound if settings.audio_encoder_type == "opus" else None,
+    )
+
+
+def _docker_host(settings: Settings) -> str | None:
+    """The engine to ask for containers; None where there is none."""
+    if settings.docker_host is not None or settings.redroid_label is not None:
+        return settings.docker_host or f"unix://{_DOCKER_SOCKET}"
+    return f"unix://{_DOCKER_SOCKET}" if os.access(_DOCKER_SOCKET, os.R_OK | os.W_OK) else None
+
+
+async def _follow_containers(docker_host: str, label: str | None, devices: Devices, kept: KeptPhones) -> None:
+    """Expect the phones in containers while they run. Never ends."""
+
+    def appeared(container: RedroidContainer) -> None:
+        devices.expect(container.address, f"container {container.name}", container.name)
+        kept.add(container.address)
+
+    def vanished(container: RedroidContainer) -> None:
+        devices.forget(container.address, f"container {container.name}")
+        kept.remove(container.address)
+
+    await RedroidContainers(docker_host, label).run(appeared, vanished)
+
+
+@dataclass(frozen=True, slots=True)
+class _DemoPhone:
+    serial: str
+    server: ScrcpyServer
+    """What stands for scrcpy's server on it."""
+
+
 @asynccontextmanager
-async def _demo_phone() -> AsyncIterator[str]:
-    """A demo phone in a process of its own; gives its adb address."""
+async def _demo_phone() -> AsyncIterator[_DemoPhone]:
+    """A demo phone in a process of its own."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "capture.demo_phone", "--port", "0", stdout=asyncio.subprocess.PIPE
     )
@@ -216,7 +284,10 @@ async def _demo_phone() -> AsyncIterator[str]:
         line = (await process.stdout.readline()).decode().split()
         if not line:
             raise CannotStart("the demo phone did not start")
-        yield line[-1]
+        with TemporaryDirectory(prefix="media-service-") as folder:
+            jar = Path(folder) / "scrcpy-server"
+            jar.write_bytes(make_jar(_DEMO_SCRCPY))
+            yield _DemoPhone(line[-1], ScrcpyServer(jar, parse_version(_DEMO_SCRCPY)))
     finally:
         with suppress(ProcessLookupError):
             process.terminate()

@@ -10,11 +10,14 @@ from typing import Annotated, Any
 import structlog
 import typer
 
+from capture.adb.address import parse_device_entry
 from capture.adb.client import AdbClient
-from capture.adb.wire import AdbDevice
 from capture.errors import CaptureError
-from media_service import __version__, configuration, log
+from media_service import __version__, configuration, device_listing, log
 from media_service.configuration import BadSettings, Configuration
+from media_service.device_listing import ListedDevice, NoListing
+from media_service.devices import Devices
+from media_service.settings import Settings
 
 INTERRUPTED = 128 + 2
 """The exit code that shells report for a program which SIGINT ended."""
@@ -126,25 +129,43 @@ def config(
 
 
 @program.command()
-def devices(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
-    """List the phones and their states.
+def devices(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    url: Annotated[
+        str | None, typer.Option(metavar="URL", help="The service to ask, as http://127.0.0.1:30006.")
+    ] = None,
+) -> None:
+    """List what can be watched.
 
-    They are those that the adb server knows, and those of ADB_DEVICES that it does not.
+    The running service is asked. Where none answers, adb is: it knows neither captures nor containers.
     """
     settings = configuration.load().settings
-    client = AdbClient(port=settings.android_adb_server_port, command_timeout=settings.adb_command_timeout)
-    listed = asyncio.run(client.devices())
-    connected = {device.serial for device in listed}
-    missing = [AdbDevice(serial, "not connected") for serial in settings.adb_devices if serial not in connected]
-    phones = [*listed, *missing]
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    try:
+        listed = device_listing.ask_service(url or f"http://{host}:{settings.port}")
+    except NoListing as error:
+        if url is not None:
+            sys.exit(f"media-service: {error}")
+        typer.echo(f"media-service: {error}; asking adb", err=True)
+        listed = _devices_of_adb(settings)
     if as_json:
-        typer.echo(json.dumps([{"serial": it.serial, "state": it.state, "model": it.model} for it in phones], indent=2))
-    elif phones:
-        width = max(len(phone.serial) for phone in phones)
-        for phone in phones:
-            typer.echo(f"{phone.serial:{width}}  {phone.state:13}  {phone.model}".rstrip())
+        typer.echo(device_listing.as_json(listed))
+    elif listed:
+        typer.echo(device_listing.as_table(listed))
     else:
         typer.echo("no phones", err=True)
+
+
+def _devices_of_adb(settings: Settings) -> list[ListedDevice]:
+    """What the adb server knows, and those of ADB_DEVICES that it does not."""
+    log.configure("warning", service_name=settings.service_name, stream=sys.stderr)
+    client = AdbClient(port=settings.android_adb_server_port, command_timeout=settings.adb_command_timeout)
+    known = Devices({})
+    known.adb_trouble = ""
+    known.take(asyncio.run(client.devices()))
+    for entry in map(parse_device_entry, map(str, settings.adb_devices)):
+        known.expect(entry.serial, "ADB_DEVICES", entry.name, is_kept=False)
+    return [ListedDevice.of(device) for device in known]
 
 
 def _named_sources(texts: Iterable[str]) -> dict[str, str]:

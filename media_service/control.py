@@ -9,7 +9,7 @@ from capture.errors import CaptureError, InputRejected
 from capture.input_events import InputEvent
 from media_service.tasks import Tasks
 from signaling.errors import SignalingError
-from signaling.input_messages import Input, parse_control
+from signaling.input_messages import Input, SoundChoice, parse_control
 from signaling.messages import Error, InputAck, ServerMessage
 
 CONTROL_CHANNEL = "control"
@@ -24,15 +24,24 @@ class Control:
     """Injects one viewer's input, no more than 500 events per second, and says what became of it."""
 
     def __init__(
-        self, device_id: str, controller: Controller | None, tasks: Tasks, answer: Callable[[ServerMessage], None]
+        self,
+        device_id: str,
+        controller: Controller | None,
+        tasks: Tasks,
+        answer: Callable[[ServerMessage], None],
+        choose_sound: Callable[[bool], None],
     ) -> None:
-        """Without a `controller` the device takes no input. `answer` sends on the channel the messages came on."""
+        """Without a `controller` the device takes no input. `answer` sends on the channel the messages came on.
+
+        `choose_sound` is told whether the viewer listens.
+        """
         self.dropped: Counter[str] = Counter()
         """Messages and events that did not reach the device, by reason."""
         self._device_id = device_id
         self._controller = controller
         self._tasks = tasks
         self._answer = answer
+        self._choose_sound = choose_sound
         self._allowance = float(_EVENTS_PER_SECOND)
         self._allowance_at = time.monotonic()
 
@@ -50,7 +59,10 @@ class Control:
                 self.dropped["malformed"] += 1
                 self._answer(Error(error.code, error.detail))
             else:
-                self._tasks.start(self._take(received), "input")
+                if isinstance(received, SoundChoice):
+                    self._choose_sound(received.is_wanted)
+                else:
+                    self._tasks.start(self._take(received), "input")
 
     async def inject(self, event: InputEvent) -> float:
         """Inject `event`; raises a `CaptureError` when it cannot be. Returns the monotonic inject time."""

@@ -41,7 +41,7 @@ class Histograms:
 
 
 _COUNTER_TEXTS = {
-    "packets_sent": ("rtp_packets_sent", "RTP packets sent, retransmissions not counted."),
+    "packets_sent": ("rtp_packets_sent", "RTP packets of video sent, retransmissions not counted."),
     "bytes_sent": ("rtp_bytes_sent", "Bytes of coded video sent."),
     "pictures_sent": ("pictures_sent", "Pictures sent, replayed ones included."),
     "pictures_replayed": ("pictures_replayed", "Pictures sent from the cache to viewers who joined or fell behind."),
@@ -76,6 +76,9 @@ class ServiceCollector(Collector):
         counters, drops = self._sessions.totals.of_viewers(viewers)
         for name, (metric, text) in _COUNTER_TEXTS.items():
             yield _counter(metric, text, getattr(counters, name))
+        sound = self._sessions.totals.of_audio(viewers)
+        yield _counter("audio_packets_sent", "RTP packets of sound sent.", sound.packets_sent)
+        yield _counter("audio_bytes_sent", "Bytes of coded sound sent.", sound.bytes_sent)
         drops.update(self._port.drops)
         drops["too_old"] += self._egress.pictures_dropped
         yield _by_reason("packets_dropped", "What was not sent or not taken, by reason.", drops)

@@ -69,7 +69,7 @@ class Session:
         self.stream = stream
         self.viewer: Viewer | None = None
         self.negotiated: Negotiated | None = None
-        self.control = Control(stream.device_id, controller, surroundings.tasks, self._send_control)
+        self.control = Control(stream.device_id, controller, surroundings.tasks, self._send_control, self._choose_sound)
         self.peer = Peer(surroundings.port, surroundings.certificate, self)
         self._surroundings = surroundings
         self._ended = ended
@@ -139,7 +139,7 @@ class Session:
         viewer = self.viewer
         if viewer is None:
             return {"state": self.state, "packetsSent": 0, "bytesSent": 0}
-        counters, reception = viewer.counters, viewer.reception
+        counters, reception, audio = viewer.counters, viewer.reception, viewer.audio
         sps = self.stream.sps
         return {
             "state": self.state,
@@ -161,6 +161,10 @@ class Session:
             "frameHeight": sps.height if sps else None,
             "protocol": viewer.path.protocol,
             "following": viewer.following.value,
+            "audioPacketsSent": audio.counters.packets_sent if audio else None,
+            "audioBytesSent": audio.counters.bytes_sent if audio else None,
+            "audioPacketsDropped": sum(audio.drops.values()) if audio else None,
+            "audioFractionLost": audio.fraction_lost if audio else None,
         }
 
     def watch(self, listener: Listener) -> Callable[[], None]:
@@ -239,7 +243,8 @@ class Session:
             return
         connected_after = time.time() - self.created_at
         self._surroundings.observe_join(connected_after)
-        self.viewer = Viewer(self.negotiated.video, dtls, path, self._surroundings.egress.buffer, self.stream.lagging)
+        negotiated, buffer = self.negotiated, self._surroundings.egress.buffer
+        self.viewer = Viewer(negotiated.video, dtls, path, buffer, self.stream.lagging, negotiated.audio)
         self.stream.add(self.viewer)
         self._log.info(
             "viewer joined",
@@ -247,6 +252,7 @@ class Session:
             path=path.protocol,
             srtp=dtls.srtp_profile,
             profile=self.negotiated.video.profile_level_id,
+            sound=self.viewer.audio is not None,
         )
 
     async def _free(self) -> None:
@@ -292,6 +298,11 @@ class Session:
         for listener in tuple(self._listeners):
             listener(change)
         self._send_control(change)
+
+    def _choose_sound(self, is_wanted: bool) -> None:
+        # Its data channel opens after the viewer is there.
+        if self.viewer is not None:
+            self.viewer.choose_sound(is_wanted=is_wanted)
 
     def _send_control(self, message: ServerMessage) -> None:
         self.peer.send_message(CONTROL_CHANNEL, serialize(message))

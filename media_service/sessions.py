@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import asynccontextmanager
 
 from capture.controller import Controller
+from capture.phone_controller import PhoneController
 from capture.source import Source, Sources
-from media_service.devices import Device, Devices
+from media_service.devices import ONLINE, Device, Devices
 from media_service.rtc.viewer import ntp_time
 from media_service.session import Session, Surroundings
 from media_service.session_state import SessionEvent, SessionState
@@ -21,8 +22,8 @@ from signaling.offerer import create_offer
 from signaling.service import DeviceDescription
 
 LARGEST_SESSION_COUNT = 1000
-FIRST_PICTURE_TIMEOUT = 10.0
-"""Seconds that a viewer waits for a source to begin."""
+FIRST_PICTURE_TIMEOUT = 20.0
+"""Seconds that a viewer waits for a source to begin: time for a phone to fail in one way and begin in another."""
 
 _ROUND = 1.0
 _SLICES = 5
@@ -37,11 +38,11 @@ class Sessions:
         devices: Devices,
         sources: Sources,
         ice_servers: Sequence[dict[str, str | list[str]]],
-        open_controller: Callable[[Device], Controller | None],
+        open_shell: Callable[[str], Controller],
         *,
         grace: float,
     ) -> None:
-        """`open_controller` gives what injects input into a device; None when it takes none."""
+        """`open_shell` gives what injects input by the shell of the phone of that serial."""
         self.streams = Streams(surroundings.tasks, surroundings.egress, self._stream_changed, grace=grace)
         self.totals = Totals()
         self.opened = 0
@@ -50,8 +51,8 @@ class Sessions:
         self._devices = devices
         self._sources = sources
         self._ice_servers = ice_servers
-        self._open_controller = open_controller
-        self._controllers: dict[str, Controller] = {}
+        self._open_shell = open_shell
+        self._controllers: dict[str, PhoneController] = {}
         self._sessions: dict[str, Session] = {}
 
     def __iter__(self) -> Iterator[Session]:
@@ -63,7 +64,7 @@ class Sessions:
     async def answer(self, device_id: str, offer_sdp: str) -> tuple[Session, str]:
         offer = parse_offer(offer_sdp)
         async with self._opening(device_id) as (session, profile_level_id):
-            ssrc, rtx_ssrc = _new_ssrcs()
+            ssrc, rtx_ssrc, audio_ssrc = _new_ssrcs()
             text, negotiated = create_answer(
                 offer,
                 profile_level_id,
@@ -71,19 +72,21 @@ class Sessions:
                 session_id=secrets.randbits(62),
                 ssrc=ssrc,
                 rtx_ssrc=rtx_ssrc,
+                audio_ssrc=audio_ssrc if session.stream.has_audio else None,
             )
             session.answered(negotiated)
             return session, text
 
     async def offer(self, device_id: str) -> tuple[Session, str]:
         async with self._opening(device_id) as (session, profile_level_id):
-            ssrc, rtx_ssrc = _new_ssrcs()
+            ssrc, rtx_ssrc, audio_ssrc = _new_ssrcs()
             text, media = create_offer(
                 profile_level_id,
                 session.local_transport(),
                 session_id=secrets.randbits(62),
                 ssrc=ssrc,
                 rtx_ssrc=rtx_ssrc,
+                audio_ssrc=audio_ssrc if session.stream.has_audio else None,
             )
             session.offered(media)
             return session, text
@@ -96,6 +99,9 @@ class Sessions:
 
     async def devices(self) -> Sequence[DeviceDescription]:
         return [self._describe(device) for device in self._devices]
+
+    async def device(self, device_id: str) -> DeviceDescription:
+        return self._describe(self._devices.find(device_id))
 
     def ice_servers(self) -> Sequence[dict[str, str | list[str]]]:
         return self._ice_servers
@@ -127,13 +133,13 @@ class Sessions:
         device = self._devices.find(device_id)
         if len(self._sessions) >= LARGEST_SESSION_COUNT:
             raise Full(f"{LARGEST_SESSION_COUNT} viewers are connected, which is the limit", retry_after=10)
-        stream = self.streams.hold(device_id, self._opener(device))
+        stream = self.streams.hold(device.device_id, self._opener(device))
         try:
             sps = await stream.ready(FIRST_PICTURE_TIMEOUT)
         except BaseException:
             self.streams.release(stream)
             raise
-        session = Session(self._surroundings, stream, self._controller(device), self._session_ended)
+        session = Session(self._surroundings, stream, self._controller(device, stream), self._session_ended)
         self._sessions[session.session_id] = session
         self.opened += 1
         try:
@@ -143,14 +149,25 @@ class Sessions:
             raise
 
     def _opener(self, device: Device) -> Callable[[], Awaitable[Source]]:
-        return lambda: self._sources.open(device.source)
+        # Asked every time: a container's phone may have come back at another address.
+        return lambda: self._sources.open(self._devices.source(device.device_id))
 
-    def _controller(self, device: Device) -> Controller | None:
+    def device_changed(self, device_id: str, state: str) -> None:
+        """Have a stream that waits for its device try again at once when that is back."""
+        stream = self.streams.get(device_id)
+        if stream is not None and state == ONLINE:
+            stream.retry()
+
+    def _controller(self, device: Device, stream: Stream) -> Controller | None:
+        """What injects input into a phone; None for what is none."""
         controller = self._controllers.get(device.device_id)
-        if controller is None:
-            controller = self._open_controller(device)
-            if controller is not None:
-                self._controllers[device.device_id] = controller
+        if controller is None and device.serial is not None:
+            controller = self._controllers[device.device_id] = PhoneController(
+                lambda: self._devices.source(device.device_id).removeprefix("adb:"),
+                self._open_shell,
+                lambda: stream.controller,
+                stream.wake,
+            )
         return controller
 
     def _session_ended(self, session: Session) -> None:
@@ -185,10 +202,16 @@ class Sessions:
             width=sps.width if sps is not None else None,
             height=sps.height if sps is not None else None,
             viewers=len(stream.viewers) if stream is not None else 0,
+            name=device.name,
+            serial=device.serial,
+            origin=device.origin,
+            audio=facts is not None and facts.has_audio,
+            screen=facts.screen if facts is not None else None,
+            rotation=facts.rotation if facts is not None else None,
         )
 
 
-def _new_ssrcs() -> tuple[int, int]:
-    """Two different random SSRCs (RFC 3550 section 8.1)."""
-    ssrc = secrets.randbits(32) | 1
-    return ssrc, ssrc ^ 1
+def _new_ssrcs() -> tuple[int, int, int]:
+    """Three different random SSRCs (RFC 3550 section 8.1)."""
+    ssrc = secrets.randbits(32) | 3
+    return ssrc, ssrc ^ 1, ssrc ^ 2

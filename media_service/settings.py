@@ -4,14 +4,19 @@ import re
 import shutil
 from dataclasses import dataclass
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from capture.adb.presence import with_port
+from capture.adb.address import DeviceEntry, parse_device_entry
+from capture.docker_engine import parse_docker_host
+from capture.scrcpy.version import parse_version
 from media_service.duration import Duration
 from media_service.ice_url import IceUrl
+
+_VERSION_IN_NAME = re.compile(r"(?:^|[^0-9.])(\d+\.\d+(?:\.\d+)?)(?:\.jar|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,10 @@ def _items(value: object) -> object:
 
 def _lower_case(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
+
+
+def _number(value: object) -> object:
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
 def _loopback_address(host: str) -> str:
@@ -67,13 +76,24 @@ def _program(name: str) -> str:
     return name
 
 
-def _network_address(text: str) -> str:
-    """The serial under which adb lists the phone at this address."""
-    serial = with_port(text)
-    match = re.fullmatch(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})", serial)
-    if match is None or not 1 <= int(match[1]) <= 65535:
-        raise ValueError(f"{text!r} is not HOST:PORT")
-    return serial
+def _file(name: str) -> Path:
+    path = Path(name).expanduser()
+    if not path.is_file():
+        raise ValueError("there is no such file")
+    return path
+
+
+def _scrcpy_version(text: str) -> str:
+    return parse_version(text).name
+
+
+def _docker_host(text: str) -> str:
+    parse_docker_host(text)
+    return text
+
+
+def _device_entry(value: object) -> DeviceEntry:
+    return value if isinstance(value, DeviceEntry) else parse_device_entry(str(value))
 
 
 def _web_origin(text: str) -> str:
@@ -173,14 +193,43 @@ class Settings(BaseSettings):
     """How long to wait for a phone's answer to a command."""
 
     adb_devices: Annotated[
-        tuple[Annotated[str, AfterValidator(_network_address)], ...],
+        tuple[Annotated[DeviceEntry, BeforeValidator(_device_entry)], ...],
         BeforeValidator(_items),
-        Allowed("HOST:PORT, comma separated"),
+        Allowed("HOST:PORT or NAME=HOST:PORT, comma separated"),
     ] = ()
-    """Phones on the network that are kept connected."""
+    """Phones on the network that are kept connected; one with a name is found by that too."""
 
     android_adb_server_port: Port = 5037
     """Port of the adb server on this machine; adb itself reads this variable too. One is started if none answers."""
+
+    docker_host: Annotated[
+        Annotated[str, AfterValidator(_docker_host)] | None, Allowed("unix:///PATH or tcp://HOST:PORT")
+    ] = None
+    """Docker engine whose Redroid containers are connected; without it, /var/run/docker.sock where that is there."""
+
+    redroid_label: Annotated[
+        str | None,
+        Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*(?:=.*)?$"),
+        Allowed("a container label: KEY or KEY=VALUE"),
+    ] = None
+    """Label of the containers that are phones; without it, those whose image is called `…redroid…`."""
+
+    capture_mode: Annotated[
+        Literal["auto", "scrcpy", "screenrecord", "rawvideo", "screencap"],
+        BeforeValidator(_lower_case),
+        Allowed("auto, scrcpy, screenrecord, rawvideo or screencap"),
+    ] = "auto"
+    """How phones are captured. `auto` is the first of the others that works, and says why; any other is insisted on."""
+
+    scrcpy_server_path: Annotated[
+        Annotated[Path, BeforeValidator(_file)] | None, Allowed("a file: scrcpy's server, as its releases have it")
+    ] = None
+    """scrcpy's server, which is put on the phones; without it, they are captured in another way."""
+
+    scrcpy_server_version: Annotated[
+        Annotated[str, AfterValidator(_scrcpy_version)] | None, Allowed("3.x or 4.x, as 3.3.4 or 4.1")
+    ] = None
+    """Version of that file; without it, the one in the file's name, as in `scrcpy-server-v3.3.4`."""
 
     video_width: Annotated[int, Field(ge=16, le=8192), Allowed("pixels from 16 to 8192")] = 1280
     """Long side of the box that a phone's picture is scaled down to fit in; it is turned as the phone is."""
@@ -192,6 +241,34 @@ class Settings(BaseSettings):
         int, Field(ge=100_000, le=100_000_000), Allowed("bits per second from 100000 to 100000000")
     ] = 2_000_000
     """Bit rate that phones are asked for."""
+
+    video_framerate: Annotated[int, Field(ge=1, le=120), Allowed("pictures per second from 1 to 120")] = 30
+    """Pictures per second, at most; `screenrecord` does as the phone does."""
+
+    h264_preset: Annotated[
+        Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium"],
+        BeforeValidator(_lower_case),
+        Allowed("ultrafast, superfast, veryfast, faster, fast or medium"),
+    ] = "faster"
+    """How much work our own encoder takes upon itself (`rawvideo` and `screencap`): more makes better pictures."""
+
+    audio_encoder_type: Annotated[
+        Literal["opus", "none"], BeforeValidator(_lower_case), Allowed("opus, or none for no sound")
+    ] = "opus"
+    """How sound is coded."""
+
+    audio_sample_rate: Annotated[
+        Literal[8000, 12000, 16000, 24000, 48000],
+        BeforeValidator(_number),
+        Allowed("8000, 12000, 16000, 24000 or 48000 samples per second"),
+    ] = 48_000
+    """Samples per second that are coded. 48000 with two channels is passed on as the phone codes it."""
+
+    audio_channels: Annotated[Literal[1, 2], BeforeValidator(_number), Allowed("1 or 2")] = 2
+    """Channels that are coded; one is the mean of the phone's two."""
+
+    audio_bitrate: Annotated[int, Field(ge=6_000, le=510_000), Allowed("bits per second from 6000 to 510000")] = 64_000
+    """Bit rate of the sound."""
 
     def ice_servers(self) -> list[dict[str, str | list[str]]]:
         """What a browser puts into `RTCConfiguration.iceServers` (W3C webrtc-pc section 4.2.1)."""
@@ -215,6 +292,18 @@ class Settings(BaseSettings):
         if first is not None and last < first:
             raise ValueError(f"it is below ICE_PORT_MIN={first}")
         return last
+
+    @field_validator("scrcpy_server_version")
+    @classmethod
+    def _version_of_the_file(cls, version: str | None, info: ValidationInfo) -> str | None:
+        """What is set, or what the file is called by."""
+        path = info.data.get("scrcpy_server_path")
+        if path is None or version is not None:
+            return version
+        named = _VERSION_IN_NAME.search(path.name)
+        if named is None:
+            raise ValueError(f"SCRCPY_SERVER_PATH is set, and {path.name!r} does not name its version")
+        return _scrcpy_version(named[1])
 
     @field_validator("turn_credential")
     @classmethod

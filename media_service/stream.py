@@ -8,11 +8,14 @@ from enum import StrEnum
 
 import structlog
 
+from capture.controller import Controller
 from capture.errors import CaptureError, SourceEnded
-from capture.source import ScreenCondition, Source, SourceFacts
+from capture.source import ScreenCondition, Source, SourceFacts, WakefulSource
 from encoders.access_unit import AccessUnit
+from encoders.audio_packet import AudioPacket
 from encoders.errors import BitstreamError
 from encoders.h264 import NalUnitType, SequenceParameterSet, nal_unit_type, parse_sps
+from media_service.rtc.audio import Soundtrack
 from media_service.rtc.egress import Egress
 from media_service.rtc.picture import GopCache, Picture
 from media_service.rtc.replay import Replay
@@ -76,6 +79,7 @@ class Stream:
         self._state_changed = state_changed
         self._source: Source | None = None
         self._cache = GopCache()
+        self._soundtrack = Soundtrack(egress.buffer)
         self._sps_nal_unit = b""
         self._waiting: set[asyncio.Future[None]] = set()
         self._requested_at = float("-inf")
@@ -83,6 +87,11 @@ class Stream:
         self._last_picture_at = float("-inf")
         self._reconnecting_since = 0.0
         self._retry = asyncio.Event()
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether the current source has sound."""
+        return self.facts is not None and self.facts.has_audio
 
     async def ready(self, timeout: float) -> SequenceParameterSet:
         """Wait until pictures come; what a decoder must be able to do to play the stream.
@@ -157,6 +166,17 @@ class Stream:
                     backoff = _FIRST_BACKOFF
             backoff = min(2 * backoff, _LONGEST_BACKOFF)
 
+    @property
+    def controller(self) -> Controller | None:
+        """Injects input the way that the pictures come now; None where the device's shell is the only way."""
+        return self._source.controller if self._source is not None else None
+
+    def wake(self) -> None:
+        """Have the source look at once: somebody has touched the screen."""
+        source = self._source
+        if source is not None and isinstance(source, WakefulSource):
+            source.wake()
+
     def retry(self) -> None:
         """Open the source again now, if it is being waited for: the device is back."""
         self._retry.set()
@@ -193,6 +213,7 @@ class Stream:
         source = await self._open_source()
         try:
             self._source, self.facts = source, source.facts
+            source.on_audio = self._push_audio
             async for access_unit in source:
                 if source.facts is not self.facts:
                     self._take_facts()
@@ -228,6 +249,9 @@ class Stream:
         if self.state is StreamState.RUNNING and self.facts is not None:
             self.reason = self.facts.reason
         self._state_changed(self)
+
+    def _push_audio(self, packet: AudioPacket) -> None:
+        self._soundtrack.push(packet, self.viewers)
 
     def _read_parameters(self, keyframe: AccessUnit) -> None:
         nal_unit = next((each for each in keyframe.nal_units if nal_unit_type(each) is NalUnitType.SPS), b"")

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
+from media_service.rtc.audio import AudioCounters
 from media_service.rtc.viewer import Viewer, ViewerCounters
 from media_service.stream import Stream
 
@@ -22,6 +23,7 @@ class Totals:
 
     def __init__(self) -> None:
         self._viewers = ViewerCounters()
+        self._audio = AudioCounters()
         self._drops: Counter[str] = Counter()
         self.input_drops: Counter[str] = Counter()
         """Input of sessions that have ended which did not reach a device, by reason."""
@@ -31,6 +33,9 @@ class Totals:
         """Keep the counts of a viewer who is gone."""
         _add(self._viewers, viewer.counters)
         self._drops.update(viewer.drops)
+        if viewer.audio is not None:
+            _add_audio(self._audio, viewer.audio.counters)
+            self._drops.update(viewer.audio.drops)
 
     def stream_stopped(self, stream: Stream) -> None:
         """Keep the counts of a stream that has stopped."""
@@ -43,7 +48,18 @@ class Totals:
         for viewer in viewers:
             _add(counters, viewer.counters)
             drops.update(viewer.drops)
+            if viewer.audio is not None:
+                drops.update(viewer.audio.drops)
         return counters, drops
+
+    def of_audio(self, viewers: Iterable[Viewer]) -> AudioCounters:
+        """What was sent of sound to those who left and to `viewers` together."""
+        counters = AudioCounters()
+        _add_audio(counters, self._audio)
+        for viewer in viewers:
+            if viewer.audio is not None:
+                _add_audio(counters, viewer.audio.counters)
+        return counters
 
     def of_streams(self, streams: Iterable[Stream]) -> dict[str, CaptureCounters]:
         """The counts of the stopped and of `streams` together, by kind of capture."""
@@ -59,6 +75,11 @@ class Totals:
 def _add(to: ViewerCounters, other: ViewerCounters) -> None:
     for field in fields(ViewerCounters):
         setattr(to, field.name, getattr(to, field.name) + getattr(other, field.name))
+
+
+def _add_audio(to: AudioCounters, other: AudioCounters) -> None:
+    to.packets_sent += other.packets_sent
+    to.bytes_sent += other.bytes_sent
 
 
 def _add_stream(sums: dict[str, CaptureCounters], stream: Stream) -> None:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from signaling.errors import MalformedSdp, NoCommonCodec
 from signaling.h264_match import choose_format
-from signaling.jsep import H264Format, LocalTransport, Negotiated, Offer, RemoteSection, VideoTrack
+from signaling.jsep import AudioTrack, H264Format, LocalTransport, Negotiated, Offer, RemoteSection, VideoTrack
 from signaling.local_description import (
+    audio_lines,
     candidate_lines,
     data_lines,
     description_lines,
@@ -39,11 +40,13 @@ def parse_offer(text: str) -> Offer:
     sections = tuple(read_section(section, description.attributes) for section in description.sections)
     group = bundled_sections(description)
     # Without a BUNDLE group each m-section has a transport of its own, and ours is that of the video.
-    video = _choose_video([sections[section.index] for section in group] if group else sections)
-    data = _choose_data([sections[section.index] for section in group])
-    if "rtcp-mux" not in description.sections[video.index].attributes:
+    bundled = tuple(sections[section.index] for section in group)
+    video = _choose_video(bundled or sections)
+    data = _choose_data(bundled)
+    if not video.rtcp_mux:
         raise MalformedSdp("a=rtcp-mux is missing: RTP and RTCP share one port here (RFC 8834 section 4.5)")
-    held = _choose_held([sections[section.index] for section in group], video)
+    audio = _choose_audio(bundled)
+    held = _choose_held(bundled, video)
     taken_indexes = {section.index for section in (video, data, held) if section is not None}
     taken = [section for section in group or description.sections if section.index in taken_indexes]
     # The first of the group that is taken is the tagged one (RFC 9143 section 7.3.1); what it lacks because it is
@@ -54,21 +57,35 @@ def parse_offer(text: str) -> Offer:
         sections=sections,
         video=video,
         data=data,
+        audio=audio,
         held=held,
-        bundle=tuple(sections[section.index].mid for section in taken) if group else (),
+        group=bundled,
     )
 
 
 def create_answer(
-    offer: Offer, stream_profile_level_id: str, local: LocalTransport, *, session_id: int, ssrc: int, rtx_ssrc: int
+    offer: Offer,
+    stream_profile_level_id: str,
+    local: LocalTransport,
+    *,
+    session_id: int,
+    ssrc: int,
+    rtx_ssrc: int,
+    audio_ssrc: int | None = None,
 ) -> tuple[str, Negotiated]:
-    """Our answer, and what is agreed with it. `session_id` is only the number of the `o=` line."""
+    """Our answer, and what is agreed with it. `session_id` is only the number of the `o=` line.
+
+    Without `audio_ssrc` there is no sound to send.
+    """
     video, data = offer.video, offer.data
+    audio = offer.audio if audio_ssrc is not None else None
+    taken = [section for section in offer.group if section in (video, data, audio, offer.held)]
+    sound = audio_track(audio, audio_ssrc) if audio is not None and audio_ssrc is not None else None
     chosen, reason = choose_format(video.h264, stream_profile_level_id)
     extensions = usable_extensions(video)
     transport = transport_lines(local, "passive" if offer.remote.is_dtls_client else "active")
     candidates = candidate_lines(local)
-    lines = description_lines(session_id, offer.bundle)
+    lines = description_lines(session_id, [section.mid for section in taken])
     for section in offer.sections:
         if section is video:
             lines += media_lines("video", section.protocol, payload_types([chosen]), section.mid)
@@ -77,12 +94,16 @@ def create_answer(
         elif section is data:
             lines += media_lines("application", section.protocol, section.formats, section.mid)
             lines += transport + candidates + data_lines()
+        elif section is audio and sound is not None:
+            lines += media_lines("audio", section.protocol, [sound.payload_type], section.mid)
+            lines += transport + candidates
+            lines += audio_lines(sound, ssrc, reduced_size_rtcp=section.reduced_size_rtcp)
         elif section is offer.held:
             lines += unused_lines(section, is_rejected=False) + transport + candidates
         else:
             lines += unused_lines(section, is_rejected=True) + transport
     track = video_track(video, chosen, reason, extensions, ssrc, rtx_ssrc)
-    return joined(lines), Negotiated(offer.remote, track, data.data_channels if data else None)
+    return joined(lines), Negotiated(offer.remote, track, data.data_channels if data else None, sound)
 
 
 def video_track(
@@ -102,6 +123,16 @@ def video_track(
         playout_delay_extension=extensions.get(PLAYOUT_DELAY_URI),
         nack="nack" in chosen.feedback,
         goog_remb="goog-remb" in chosen.feedback,
+    )
+
+
+def audio_track(section: RemoteSection, ssrc: int) -> AudioTrack:
+    """How the sound of a negotiated m-section that takes Opus is sent."""
+    return AudioTrack(
+        mid=section.mid,
+        ssrc=ssrc,
+        payload_type=section.opus[0],
+        mid_extension=usable_extensions(section).get(MID_URI),
     )
 
 
@@ -151,6 +182,16 @@ def _choose_held(group: Sequence[RemoteSection], video: RemoteSection) -> Remote
     """
     first = next((section for section in group if not section.is_rejected), video)
     return None if first is video or first.kind == "application" else first
+
+
+def _choose_audio(group: Sequence[RemoteSection]) -> RemoteSection | None:
+    """The first of the bundle that can be sent Opus; with a transport of its own it is not worth the trouble."""
+    for section in group:
+        is_wanted = not section.is_rejected and section.direction in ("recvonly", "sendrecv")
+        is_encrypted = section.protocol.endswith(("RTP/SAVPF", "RTP/SAVP"))
+        if section.opus and section.rtcp_mux and is_wanted and is_encrypted:
+            return section
+    return None
 
 
 def _choose_data(sections: Sequence[RemoteSection]) -> RemoteSection | None:

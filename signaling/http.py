@@ -29,6 +29,7 @@ def application(
         guards.insert(0, only_known_hosts(allowed_origins))
     app = web.Application(middlewares=guards, client_max_size=MAX_BODY_SIZE)
     app.router.add_get("/api/media/devices", Listing(service).devices)
+    app.router.add_get("/api/media/devices/{device_id}", Listing(service).device)
     app.router.add_get("/api/media/ice-servers", Listing(service).ice_servers)
     whep.add_routes(app, service)
     websocket.add_routes(app, service)
@@ -46,6 +47,11 @@ class Listing:
         devices = [_described(device) for device in await self.service.devices()]
         return web.json_response({"devices": devices, "total": len(devices)}, headers=_NO_STORE)
 
+    async def device(self, request: web.Request) -> web.Response:
+        """One device, by its id, serial or name."""
+        device = await self.service.device(request.match_info["device_id"])
+        return web.json_response(_described(device), headers=_NO_STORE)
+
     async def ice_servers(self, _: web.Request) -> web.Response:
         """What the page puts into `RTCConfiguration`."""
         return web.json_response({"iceServers": list(self.service.ice_servers())}, headers=_NO_STORE)
@@ -57,11 +63,17 @@ _NO_STORE = {"Cache-Control": "no-store"}
 def _described(device: DeviceDescription) -> dict[str, Any]:
     return {
         "deviceId": device.device_id,
+        "name": device.name,
+        "serial": device.serial,
+        "origin": device.origin,
         "model": device.model,
         "state": device.state,
         "captureMode": device.capture_mode,
         "reason": device.reason,
         "width": device.width,
         "height": device.height,
+        "rotation": device.rotation,
+        "screen": device.screen,
+        "audio": device.audio,
         "viewers": device.viewers,
     }

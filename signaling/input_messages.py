@@ -3,6 +3,7 @@
     {"type": "touch", "action": "tap", "x": 360, "y": 640, "width": 720, "height": 1280, "seq": 7}
     {"type": "key", "action": "press", "keyCode": 4}      or "keyCode": "back"
     {"type": "text", "text": "Grüße"}
+    {"type": "sound", "action": "off"}                    or "on"; data channel only
 
 Coordinates are those of a video of `width` x `height`, or device pixels without them. `seq` asks for an `input-ack`.
 `deviceId` may stand beside it; `timestamp` and unknown fields are ignored, as older front-ends send some.
@@ -77,10 +78,19 @@ class Input:
     device_id: str | None = None
 
 
-def parse_control(text: str) -> Input:
-    """A message of the data channel `control`, bare or wrapped as on the WebSocket. Raises `MalformedMessage`."""
+@dataclass(frozen=True, slots=True)
+class SoundChoice:
+    """Whether the viewer listens. One who says nothing does."""
+
+    is_wanted: bool
+
+
+def parse_control(text: str) -> Input | SoundChoice:
+    """A message of the data channel `control`, input bare or wrapped as on the WebSocket. Raises `MalformedMessage`."""
     fields = parse_object(text)
-    kind = fields.choice("type", (*INPUT_TYPES, "input"), "touch, key, text, input")
+    kind = fields.choice("type", (*INPUT_TYPES, "input", "sound"), "touch, key, text, input, sound")
+    if kind == "sound":
+        return SoundChoice(fields.choice("action", ("on", "off"), "on, off") == "on")
     return read_input(fields, kind)
 
 

@@ -1,4 +1,5 @@
-"""The values of offers and answers (RFC 9429) of a server that sends one H.264 video track and takes data channels.
+"""The values of offers and answers (RFC 9429) of a server that sends one H.264 video track, Opus where the device has
+sound, and takes data channels.
 
     text > sdp > remote_description > answerer   parse_offer, create_answer: the browser offers
                                       offerer    create_offer, accept_answer: we offer
@@ -90,6 +91,22 @@ class VideoTrack:
 
 
 @dataclass(frozen=True, slots=True)
+class AudioTrack:
+    """How the sound is sent: Opus at 48 kHz (RFC 7587), in the video's transport."""
+
+    mid: str
+    ssrc: int
+    payload_type: int
+    mid_extension: int | None
+    """The header extension's id (RFC 8285), 1..14, None when not negotiated."""
+
+
+def canonical_name(video_ssrc: int) -> str:
+    """The CNAME that a session's tracks share (RFC 3550 section 6.5.1): what makes sound and picture one."""
+    return f"{video_ssrc:08x}"
+
+
+@dataclass(frozen=True, slots=True)
 class DataChannels:
     """The SCTP association of the session (RFC 8841)."""
 
@@ -105,6 +122,8 @@ class Negotiated:
     remote: RemoteTransport
     video: VideoTrack
     data_channels: DataChannels | None
+    audio: AudioTrack | None = None
+    """None when the device has no sound, or the browser takes none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +158,9 @@ class RemoteSection:
     """Every codec by name, for the client that offered none of ours."""
     h264: tuple[H264Format, ...]
     """In the browser's order of preference."""
+    opus: tuple[int, ...]
+    """Payload types of Opus, in the browser's order of preference."""
+    rtcp_mux: bool
     extensions: Mapping[str, int]
     """Ids of the header extensions that we send (RFC 8285), by URI."""
     reduced_size_rtcp: bool
@@ -156,10 +178,12 @@ class Offer:
     """The first one that can receive H.264 in packetization mode 1."""
     data: RemoteSection | None
     """The one whose data channels are taken."""
+    audio: RemoteSection | None
+    """The first one that can receive Opus; there has to be sound for it, or it is none of ours."""
     held: RemoteSection | None
-    """One that nothing is sent in, accepted because its transport carries the others."""
-    bundle: tuple[str, ...]
-    """The mids of what is taken, the tagged one first (RFC 9143 section 7.3); empty without a BUNDLE group."""
+    """One whose transport carries the others, so that it is accepted even where nothing is sent in it."""
+    group: tuple[RemoteSection, ...]
+    """The BUNDLE group that has the video, in its order; empty when there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,3 +197,6 @@ class OfferedMedia:
     formats: tuple[H264Format, ...]
     """The stream's own profile first."""
     stream_profile_level_id: str
+    audio_mid: str
+    audio_ssrc: int | None
+    """None when no sound was offered."""

@@ -2,12 +2,16 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from signaling.jsep import H264Format, LocalTransport, RemoteSection
+from signaling.jsep import AudioTrack, H264Format, LocalTransport, RemoteSection, canonical_name
+from signaling.remote_description import MID_URI
 
 MAX_MESSAGE_SIZE = 65536
 """The largest data channel message we take, in bytes."""
 
 SCTP_PORT = 5000
+
+_STREAM = "screen"
+"""The MediaStream that picture and sound are in, which tells a browser to play them together."""
 
 
 def description_lines(session_id: int, bundle: Sequence[str]) -> list[str]:
@@ -68,9 +72,27 @@ def video_lines(
     if any(one.rtx_payload_type is not None for one in formats):
         ssrcs.append(rtx_ssrc)
         lines.append(f"a=ssrc-group:FID {ssrc} {rtx_ssrc}")
-    lines.append("a=msid:screen video")
+    return lines + _source_lines("video", ssrcs, ssrc)
+
+
+def audio_lines(track: AudioTrack, video_ssrc: int, *, reduced_size_rtcp: bool) -> list[str]:
+    """What we send in an audio m-section, after its head and its transport: Opus (RFC 7587), never sent again."""
+    lines = ["a=sendonly", "a=rtcp-mux"]
+    if reduced_size_rtcp:
+        lines.append("a=rtcp-rsize")
+    if track.mid_extension is not None:
+        lines.append(f"a=extmap:{track.mid_extension} {MID_URI}")
+    lines += [
+        f"a=rtpmap:{track.payload_type} opus/48000/2",
+        f"a=fmtp:{track.payload_type} minptime=10;useinbandfec=1;sprop-stereo=1",
+    ]
+    return lines + _source_lines("audio", [track.ssrc], video_ssrc)
+
+
+def _source_lines(track: str, ssrcs: Sequence[int], video_ssrc: int) -> list[str]:
+    lines = [f"a=msid:{_STREAM} {track}"]
     for number in ssrcs:
-        lines += [f"a=ssrc:{number} cname:{ssrc:08x}", f"a=ssrc:{number} msid:screen video"]
+        lines += [f"a=ssrc:{number} cname:{canonical_name(video_ssrc)}", f"a=ssrc:{number} msid:{_STREAM} {track}"]
     return lines
 
 

@@ -139,7 +139,7 @@ class VideoState:
     width: int | None
     height: int | None
     rotation: int | None
-    """Degrees clockwise that the device is turned; None when nobody knows."""
+    """Degrees that the device is turned, as Android counts them: 0, 90, 180 or 270; None when unknown."""
     screen: str
     """`shown`, `still`, `off`, `secure` (its capture is forbidden) or `booting`."""
     has_audio: bool

@@ -3,8 +3,9 @@
 from signaling.answerer import usable_extensions, video_track
 from signaling.errors import MalformedSdp, NoCommonCodec
 from signaling.h264_match import choose_format, profile_if_known
-from signaling.jsep import H264Format, LocalTransport, Negotiated, OfferedMedia, RemoteSection
+from signaling.jsep import AudioTrack, H264Format, LocalTransport, Negotiated, OfferedMedia, RemoteSection
 from signaling.local_description import (
+    audio_lines,
     candidate_lines,
     data_lines,
     description_lines,
@@ -17,6 +18,7 @@ from signaling.local_description import (
 from signaling.remote_description import (
     EXTENSION_URIS,
     FEEDBACK,
+    MID_URI,
     bundled_sections,
     read_section,
     read_transport,
@@ -26,15 +28,23 @@ from signaling.sdp import parse_description, shown
 COMMON_PROFILE_LEVEL_ID = "42e01f"
 """Constrained Baseline at level 3.1: what every WebRTC browser takes (RFC 7742 section 6.2)."""
 
-_VIDEO_MID, _DATA_MID = "0", "1"
+_VIDEO_MID, _DATA_MID, _AUDIO_MID = "0", "1", "2"
+"""Sound came last to these descriptions: clients that count m-sections find the others where they were."""
 _FIRST_PAYLOAD_TYPE = 96
+_AUDIO_PAYLOAD_TYPE = 111
 _EXTENSIONS = {uri: number for number, uri in enumerate(EXTENSION_URIS, 1)}
 
 
 def create_offer(
-    stream_profile_level_id: str, local: LocalTransport, *, session_id: int, ssrc: int, rtx_ssrc: int
+    stream_profile_level_id: str,
+    local: LocalTransport,
+    *,
+    session_id: int,
+    ssrc: int,
+    rtx_ssrc: int,
+    audio_ssrc: int | None = None,
 ) -> tuple[str, OfferedMedia]:
-    """Our offer of the video and of data channels, and what `accept_answer` holds the answer against.
+    """Our offer of the video, of data channels and, with `audio_ssrc`, of sound, and what is held against the answer.
 
     The stream's own profile comes first, then the one that every browser takes: Chromium knows no `64xxxx`, yet plays
     such a stream under the common profile.
@@ -47,8 +57,9 @@ def create_offer(
         for number, profile in zip(range(_FIRST_PAYLOAD_TYPE, 128, 2), profiles, strict=False)
     )
     transport = transport_lines(local, "actpass") + candidate_lines(local)
+    mids = [_VIDEO_MID, _DATA_MID] if audio_ssrc is None else [_VIDEO_MID, _DATA_MID, _AUDIO_MID]
     lines = [
-        *description_lines(session_id, [_VIDEO_MID, _DATA_MID]),
+        *description_lines(session_id, mids),
         *media_lines("video", "UDP/TLS/RTP/SAVPF", payload_types(formats), _VIDEO_MID),
         *transport,
         *video_lines(formats, _EXTENSIONS, ssrc, rtx_ssrc, reduced_size_rtcp=True),
@@ -56,7 +67,13 @@ def create_offer(
         *transport,
         *data_lines(),
     ]
-    offered = OfferedMedia(_VIDEO_MID, _DATA_MID, ssrc, rtx_ssrc, formats, stream_profile_level_id)
+    if audio_ssrc is not None:
+        sound = AudioTrack(_AUDIO_MID, audio_ssrc, _AUDIO_PAYLOAD_TYPE, _EXTENSIONS[MID_URI])
+        lines += media_lines("audio", "UDP/TLS/RTP/SAVPF", [_AUDIO_PAYLOAD_TYPE], _AUDIO_MID)
+        lines += transport + audio_lines(sound, ssrc, reduced_size_rtcp=True)
+    offered = OfferedMedia(
+        _VIDEO_MID, _DATA_MID, ssrc, rtx_ssrc, formats, stream_profile_level_id, _AUDIO_MID, audio_ssrc
+    )
     return joined(lines), offered
 
 
@@ -68,27 +85,38 @@ def accept_answer(offered: OfferedMedia, text: str) -> Negotiated:
     own = bundled or description.sections[:1]
     sections = [read_section(section, description.attributes) for section in description.sections]
     kinds = [section.kind for section in sections]
-    if kinds != ["video", "application"]:
+    expected = ["video", "application"] if offered.audio_ssrc is None else ["video", "application", "audio"]
+    if kinds != expected:
         raise MalformedSdp(
-            f"the answer must have the m-sections of the offer, video and application, not {shown(', '.join(kinds))}"
+            f"the answer must have the m-sections of the offer, {' and '.join(expected)}, not {shown(', '.join(kinds))}"
         )
-    video, data = sections
+    video, data, *others = sections
     if video.mid != offered.video_mid:
         raise MalformedSdp(f"the answer's m=video must have a=mid:{offered.video_mid}, not {shown(video.mid)}")
     if video.is_rejected or video.direction == "inactive":
         raise NoCommonCodec(f"the answer rejects the video; offered was {_formats_offered(offered)}")
     if video.direction != "recvonly":
         raise MalformedSdp(f"the answer to a sendonly video is recvonly or inactive, not {video.direction}")
-    if "rtcp-mux" not in description.sections[0].attributes:
+    if not video.rtcp_mux:
         raise MalformedSdp("a=rtcp-mux is missing: RTP and RTCP share one port here (RFC 8834 section 4.5)")
     chosen, reason = _answered_format(offered, video)
     track = video_track(video, chosen, reason, _answered_extensions(video), offered.ssrc, offered.rtx_ssrc)
-    is_bundled = {section.first("mid") for section in bundled} >= {offered.video_mid, offered.data_mid}
+    mids = {section.first("mid") for section in bundled}
     return Negotiated(
         remote=read_transport(description, own, setups=("active", "passive")),
         video=track,
-        data_channels=data.data_channels if is_bundled and not data.is_rejected else None,
+        data_channels=data.data_channels if offered.data_mid in mids and not data.is_rejected else None,
+        audio=next((_answered_audio(offered, section) for section in others if section.mid in mids), None),
     )
+
+
+def _answered_audio(offered: OfferedMedia, audio: RemoteSection) -> AudioTrack | None:
+    """None when the answer wants no sound."""
+    if offered.audio_ssrc is None or audio.mid != offered.audio_mid or audio.is_rejected:
+        return None
+    if audio.direction != "recvonly" or _AUDIO_PAYLOAD_TYPE not in audio.opus:
+        return None
+    return AudioTrack(audio.mid, offered.audio_ssrc, _AUDIO_PAYLOAD_TYPE, _answered_extensions(audio).get(MID_URI))
 
 
 def _answered_format(offered: OfferedMedia, video: RemoteSection) -> tuple[H264Format, str]:

@@ -80,7 +80,7 @@ def read_transport(
 def read_section(section: Section, session: Attributes) -> RemoteSection:
     """What the browser says about one m-section. Raises `MalformedSdp`."""
     attributes = section.attributes
-    is_video = section.kind == "video"
+    is_video, is_audio = section.kind == "video", section.kind == "audio"
     codecs = _codecs(section) if is_video else {}
     mid = section.first("mid")
     return RemoteSection(
@@ -97,7 +97,9 @@ def read_section(section: Section, session: Attributes) -> RemoteSection:
         direction=_direction(attributes) or _direction(session) or "sendrecv",
         codecs=tuple(dict.fromkeys(name for name in codecs.values() if name.lower() not in _NOT_VIDEO)),
         h264=_h264_formats(section, codecs) if is_video else (),
-        extensions=_extensions(attributes) if is_video else {},
+        opus=_opus_payload_types(section) if is_audio else (),
+        rtcp_mux="rtcp-mux" in attributes,
+        extensions=_extensions(attributes) if is_video or is_audio else {},
         reduced_size_rtcp="rtcp-rsize" in attributes,
         data_channels=_data_channels(section) if section.kind == "application" else None,
     )
@@ -179,6 +181,17 @@ def _h264_formats(section: Section, codecs: dict[int, str]) -> tuple[H264Format,
             )
         )
     return tuple(formats)
+
+
+def _opus_payload_types(section: Section) -> tuple[int, ...]:
+    """RFC 7587 section 7: always `opus/48000/2`, whatever is coded."""
+    maps = (value.partition(" ") for value in section.attributes.get("rtpmap", ()))
+    opus = {payload_type for payload_type, _, codec in maps if codec.lower() == "opus/48000/2"}
+    return tuple(
+        parse_number(payload_type, "a payload type of m=audio", 0, 127)
+        for payload_type in section.formats
+        if payload_type in opus
+    )
 
 
 def _format_parameters(section: Section) -> dict[int, dict[str, str]]:

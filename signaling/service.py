@@ -17,15 +17,29 @@ class DeviceDescription:
     """What can be watched."""
 
     device_id: str
+    """What to ask for; a phone may be asked for by its serial too."""
     model: str
     state: str
-    """`online`, `offline`, `unauthorized` or `connecting`."""
+    """`online`, `offline`, `unauthorized`, `connecting` (it was not there yet) or `lost` (it was, and is not now)."""
     capture_mode: str | None
     """How its pictures are captured now; None while nobody watches."""
     reason: str
+    """Why the state is what it is, and while it is watched why it is captured that way."""
     width: int | None
     height: int | None
     viewers: int
+    name: str | None = None
+    """What the operator calls it, or its container."""
+    serial: str | None = None
+    """What adb calls it; None for what is not a phone."""
+    origin: str = ""
+    """Why it is there: `adb`, `ADB_DEVICES`, `container redroid-1`, …"""
+    audio: bool = False
+    """Whether its sound is captured now."""
+    screen: str | None = None
+    """`shown`, `off`, `secure` or `booting`; None while nobody watches."""
+    rotation: int | None = None
+    """Degrees clockwise that its picture is turned; None while nobody watches or knows."""
 
 
 class SessionHandle(Protocol):
@@ -108,6 +122,10 @@ class Service(Protocol):
 
     async def devices(self) -> Sequence[DeviceDescription]:
         """Every device that can be watched."""
+        ...
+
+    async def device(self, device_id: str) -> DeviceDescription:
+        """The device of that id, serial or name. Raises `NotFound`."""
         ...
 
     def ice_servers(self) -> Sequence[dict[str, str | list[str]]]:

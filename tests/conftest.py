@@ -4,6 +4,7 @@ pytest_plugins = [
     "tests.fixtures.adb",
     "tests.fixtures.browser",
     "tests.fixtures.demo_phone",
+    "tests.fixtures.docker",
     "tests.fixtures.media",
     "tests.fixtures.service",
 ]

@@ -130,6 +130,18 @@ def test_uses_sudo_where_it_asks_no_password(server: Server) -> None:
         assert server.called("apt-get") == ["apt-get -q -y -o Dpkg::Use-Pty=0 install --no-install-recommends chromium"]
 
 
+def test_root_gets_what_only_root_can_test_with(server: Server) -> None:
+    server.script("uv", MODERN_UV)
+    server.script("id", "echo 0")
+    server.script("apt-get", "")
+    server.script("chromium", "")
+    done = server.bootstrap("test")
+    assert done.returncode == 0, done.stderr
+    # The script looks into these folders too, whatever the PATH.
+    is_there = any(Path(folder, "dockerd").exists() for folder in ("/usr/sbin", "/sbin"))
+    assert [line.split()[-1] for line in server.called("apt-get")] == ([] if is_there else ["docker.io"])
+
+
 def test_says_why_apt_get_could_not_install(server: Server) -> None:
     server.script("id", "echo 0")
     server.script("apt-get", "echo E: the disk is full; exit 100")

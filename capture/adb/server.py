@@ -5,7 +5,7 @@ import os
 import shutil
 from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,6 +27,8 @@ FIRST_RESTART_DELAY, LONGEST_RESTART_DELAY = 0.5, 30.0
 """Seconds before a server of our own that ended is started again, doubled while that fails."""
 
 _POLL_INTERVAL = 0.01
+
+_OWN_HOSTS = frozenset({"127.0.0.1", "localhost"})
 
 log = structlog.get_logger(__name__)
 
@@ -85,7 +87,7 @@ def server_environment(*, usb: bool) -> dict[str, str]:
 
 
 class AdbServer:
-    """An adb server that answers: one that ran already, or one of our own, restarted when it ends before we do."""
+    """An adb server that answers: one that ran already, or one of our own. When it ends before we do, we start one."""
 
     def __init__(self, client: AdbClient, adb_path: str | None, usb: bool, start_timeout: float) -> None:
         self.client = client
@@ -117,7 +119,7 @@ class AdbServer:
         supervisor: asyncio.Task[None] | None = None
         try:
             process = await server._find_or_start()
-            if process is not None:
+            if client.host in _OWN_HOSTS:
                 supervisor = asyncio.get_running_loop().create_task(server._supervise(process))
             yield server
         finally:
@@ -139,7 +141,7 @@ class AdbServer:
         except (AdbTimeout, AdbProtocolError) as error:
             raise AdbUnavailable(f"what listens at {self._where} is not an adb server: {error}") from error
         except AdbUnavailable:
-            if self.client.host not in ("127.0.0.1", "localhost"):
+            if self.client.host not in _OWN_HOSTS:
                 raise
             return await self._start()
         return None
@@ -179,15 +181,27 @@ class AdbServer:
             return False
         return True
 
-    async def _supervise(self, process: Process) -> None:
-        """Restart a server of our own that ends, as `adb kill-server` by anyone on this host makes it."""
-        running: Process | None = process
-        while running is not None:  # None: another one serves now, and whoever started it cares for it.
-            await self._read_last_words(running)
-            await running.wait()
-            log.warning("adb server ended", code=running.returncode, said=self._last_words.decode(errors="replace"))
+    async def _supervise(self, running: Process | None) -> None:
+        """Start a server when the one that there is ends, as `adb kill-server` by anyone on this host makes it."""
+        while True:
+            if running is None:
+                log.warning("adb server of another program ended", reason=await self._end_of_another())
+            else:
+                await self._read_last_words(running)
+                await running.wait()
+                log.warning("adb server ended", code=running.returncode, said=self._last_words.decode(errors="replace"))
             self.binary = self._process = None
             running = await self._restart()
+
+    async def _end_of_another(self) -> str:
+        """Wait until a server that is not ours hangs up; its reason."""
+        try:
+            async with aclosing(self.client.track_devices()) as changes:
+                async for _ in changes:
+                    pass
+        except AdbError as error:
+            return str(error)
+        return "it ended its list of devices"
 
     async def _restart(self) -> Process | None:
         delay = FIRST_RESTART_DELAY

@@ -1,14 +1,19 @@
-"""The RTP header of our video packets: fixed part and one-byte extensions (RFC 3550 section 5.1, RFC 8285). Pure."""
+"""The RTP header of our packets: fixed part and one-byte extensions (RFC 3550 section 5.1, RFC 8285). Pure."""
 
 import struct
 from dataclasses import dataclass
 from functools import lru_cache
 
-from signaling.jsep import VideoTrack
+from signaling.jsep import AudioTrack, VideoTrack
 
 _ONE_BYTE_PROFILE = b"\xbe\xde"
 PLAYOUT_DELAY_NONE = bytes(3)
-"""Minimum and maximum playout delay 0: show each picture as soon as it is decoded."""
+"""Minimum and maximum playout delay 0: show each picture as soon as it is decoded, whatever else it belongs to."""
+
+PLAYOUT_DELAY_OF_SOUND = bytes((0, 0, 10))
+"""At most 100 ms, in units of 10: so long may pictures wait for their sound. With a maximum of 0 Chromium shows each
+one at once and never plays the two together; with this one it adds what is missing, and no more than a touch can bear.
+"""
 
 
 def absolute_send_time(now: float) -> bytes:
@@ -45,26 +50,32 @@ class PacketShape:
         return bytes((first, payload_type | (0x80 if marker else 0))) + bytes(10) + extensions
 
 
-def packet_shape(track: VideoTrack, tag_size: int) -> PacketShape:
-    """The shape that the negotiated extensions and the SRTP profile give."""
-    elements = b""
-    send_time_offset = 0
-    for identifier, value in (
-        (track.mid_extension, track.mid.encode()),
-        (track.absolute_send_time_extension, bytes(3)),
-        (track.playout_delay_extension, PLAYOUT_DELAY_NONE),
-    ):
-        # A one-byte element holds 1 to 16 bytes (RFC 8285 section 4.2); a mid can be longer, and is then left out.
-        if identifier is None or not 1 <= len(value) <= 16:
-            continue
-        if identifier == track.absolute_send_time_extension:
-            send_time_offset = 4 + len(elements) + 1
-        elements += bytes((identifier << 4 | len(value) - 1,)) + value
+def packet_shape(track: VideoTrack, tag_size: int, playout_delay: bytes = PLAYOUT_DELAY_NONE) -> PacketShape:
+    """The shape that the video's negotiated extensions and the SRTP profile give."""
+    elements = _element(track.mid_extension, track.mid.encode())
+    send_time = _element(track.absolute_send_time_extension, bytes(3))
+    send_time_offset = 4 + len(elements) + 1 if send_time else 0
+    elements += send_time + _element(track.playout_delay_extension, playout_delay)
+    return _shape(track.payload_type, _block(elements), send_time_offset, tag_size)
+
+
+def audio_shape(track: AudioTrack, tag_size: int) -> PacketShape:
+    """The shape of the sound's packets: only the mid is in their extensions."""
+    return _shape(track.payload_type, _block(_element(track.mid_extension, track.mid.encode())), 0, tag_size)
+
+
+def _element(identifier: int | None, value: bytes) -> bytes:
+    # A one-byte element holds 1 to 16 bytes (RFC 8285 section 4.2); a mid can be longer, and is then left out.
+    if identifier is None or not 1 <= len(value) <= 16:
+        return b""
+    return bytes((identifier << 4 | len(value) - 1,)) + value
+
+
+def _block(elements: bytes) -> bytes:
     if not elements:
-        return _shape(track.payload_type, b"", 0, tag_size)
+        return b""
     elements += bytes(-len(elements) % 4)
-    block = _ONE_BYTE_PROFILE + struct.pack("!H", len(elements) // 4) + elements
-    return _shape(track.payload_type, block, send_time_offset, tag_size)
+    return _ONE_BYTE_PROFILE + struct.pack("!H", len(elements) // 4) + elements
 
 
 @lru_cache(maxsize=1024)

@@ -1,4 +1,4 @@
-"""RTCP as a sender of one video track needs it (RFC 3550, 4585, 5104, draft-alvestrand-rmcat-remb). Pure."""
+"""RTCP as a sender of video and sound needs it (RFC 3550, 4585, 5104, draft-alvestrand-rmcat-remb). Pure."""
 
 import struct
 from dataclasses import dataclass

@@ -10,15 +10,16 @@ from enum import Enum
 from pylibsrtp import Error as SrtpError
 
 from media_service.rtc import rtcp
+from media_service.rtc.audio import AudioSender
 from media_service.rtc.dtls import DtlsTransport
-from media_service.rtc.header_extensions import absolute_send_time, packet_shape
+from media_service.rtc.header_extensions import PLAYOUT_DELAY_OF_SOUND, absolute_send_time, packet_shape
 from media_service.rtc.history import History, SentPicture
 from media_service.rtc.path import Path
 from media_service.rtc.patience import Patience
 from media_service.rtc.picture import CLOCK_RATE, Picture
 from media_service.rtc.srtp import PacketBuffer, protect
 from media_service.rtc.template import Template
-from signaling.jsep import VideoTrack
+from signaling.jsep import AudioTrack, VideoTrack, canonical_name
 
 _NTP_EPOCH_OFFSET = 2_208_988_800
 _DEFAULT_ROUND_TRIP = 0.05
@@ -78,9 +79,15 @@ class Viewer:
         path: Path,
         buffer: PacketBuffer,
         lagging: Callable[["Viewer", str], None],
+        audio: AudioTrack | None = None,
     ) -> None:
         """`lagging(viewer, reason)` is called when the viewer needs a keyframe or a replay to go on."""
-        self.shape = packet_shape(track, dtls.tag_size)
+        self.audio = AudioSender(audio, dtls, buffer) if audio is not None else None
+        """Sends it the sound; None when it takes none."""
+        self._silent_shape = packet_shape(track, dtls.tag_size)
+        self._sound_shape = packet_shape(track, dtls.tag_size, PLAYOUT_DELAY_OF_SOUND)
+        self.shape = self._silent_shape if audio is None else self._sound_shape
+        """What its pictures' packets have in common with others'."""
         self.path = path
         self.counters = ViewerCounters()
         self.reception = Reception()
@@ -105,7 +112,7 @@ class Viewer:
         self._sequence = secrets.randbits(15)
         self._rtx_sequence = secrets.randbits(15)
         self._timestamp_offset = secrets.randbits(32)
-        self._cname = secrets.token_hex(8).encode()
+        self._cname = canonical_name(track.ssrc).encode()
         self.patience = Patience()
         """When it may be helped again."""
 
@@ -168,6 +175,8 @@ class Viewer:
                 case rtcp.ReceptionReport():
                     if packet.ssrc == self._track.ssrc:
                         self._report_received(packet, ntp)
+                    elif self.audio is not None and packet.ssrc == self.audio.ssrc:
+                        self.audio.fraction_lost = packet.fraction_lost
                 case rtcp.KeyframeRequest():
                     if packet.kind == "pli":
                         self.counters.pli_count += 1
@@ -187,21 +196,41 @@ class Viewer:
             self.has_gap = True
             self._lagging(self, reason)
 
-    def send_report(self, now: float, ntp: int) -> None:
-        """Send a sender report (RFC 3550 section 6.4.1) for the moment `now`, which is `ntp` on the NTP clock."""
-        if self.last_timestamp is None:
+    def choose_sound(self, *, is_wanted: bool) -> None:
+        """Send sound or leave it; pictures wait for it only where it is heard."""
+        if self.audio is None or self.audio.is_wanted == is_wanted:
             return
-        timestamp = int(now * CLOCK_RATE) + self._timestamp_offset
-        counters = self.counters
-        report = rtcp.sender_report(
-            self._track.ssrc, ntp, timestamp, counters.packets_sent, counters.bytes_sent, self._cname
-        )
-        self.path.send(self._dtls.protect_rtcp(report))
+        self.audio.is_wanted = is_wanted
+        self.shape = self._sound_shape if is_wanted else self._silent_shape
+        if self._track.rtx_payload_type is None:
+            # Only the very same packets may be sent again, and those of before had another shape.
+            self._history = History()
+
+    def send_report(self, now: float, ntp: int) -> None:
+        """Send sender reports (RFC 3550 section 6.4.1) for the moment `now`, which is `ntp` on the NTP clock.
+
+        Picture and sound are reported for the same moment: the receiver plays them together by that.
+        """
+        reports = b""
+        if self.last_timestamp is not None:
+            timestamp = int(now * CLOCK_RATE) + self._timestamp_offset
+            counters = self.counters
+            reports = rtcp.sender_report(
+                self._track.ssrc, ntp, timestamp, counters.packets_sent, counters.bytes_sent, self._cname
+            )
+        if self.audio is not None:
+            reports += self.audio.report(now, ntp, self._cname)
+        if reports:
+            self.path.send(self._dtls.protect_rtcp(reports))
 
     def send_goodbye(self) -> None:
         """Tell the receiver that our sources end (RFC 3550 section 6.6)."""
-        ssrcs = (self._track.ssrc, self._track.rtx_ssrc) if self._track.rtx_payload_type else (self._track.ssrc,)
-        self.path.send(self._dtls.protect_rtcp(rtcp.bye(ssrcs, self._cname)))
+        ssrcs = [self._track.ssrc]
+        if self._track.rtx_payload_type is not None:
+            ssrcs.append(self._track.rtx_ssrc)
+        if self.audio is not None:
+            ssrcs.append(self.audio.ssrc)
+        self.path.send(self._dtls.protect_rtcp(rtcp.bye(tuple(ssrcs), self._cname)))
 
     def _report_received(self, report: rtcp.ReceptionReport, ntp: int) -> None:
         self.counters.receiver_reports += 1

@@ -7,7 +7,8 @@
  *         | {type: "key", action: "press", keyCode: number}
  *         | {type: "text", text: string}} InputMessage
  */
-/** @typedef {{type: string, state?: string, reason?: string, code?: string, detail?: string}} ServiceMessage */
+/** @typedef {{type: string, state?: string, reason?: string, code?: string, detail?: string,
+ *            screen?: string}} ServiceMessage */
 
 /** Unacknowledged inputs whose times are remembered; a service that never acknowledges costs no more than this. */
 const REMEMBERED = 256;
@@ -17,7 +18,7 @@ const BUFFERED_LIMIT_BYTES = 65536;
 /** Characters of text that the service takes in one message. */
 const TEXT_LIMIT = 4096;
 
-/** Fires `message` (CustomEvent of ServiceMessage) for whatever is not an acknowledgement. */
+/** Fires `open`, and `message` (CustomEvent of ServiceMessage) for whatever is not an acknowledgement. */
 export class ControlChannel extends EventTarget {
   /** @type {RTCDataChannel} */
   #channel;
@@ -34,6 +35,7 @@ export class ControlChannel extends EventTarget {
   constructor(channel) {
     super();
     this.#channel = channel;
+    channel.addEventListener("open", () => this.dispatchEvent(new Event("open")));
     channel.addEventListener("message", (event) => this.#receive(event.data));
   }
 
@@ -70,6 +72,16 @@ export class ControlChannel extends EventTarget {
     if (isMove) this.#movesInFlight += 1;
     if (this.#unacknowledged.size > REMEMBERED) this.#forget(this.#unacknowledged.keys().next().value ?? 0);
     return true;
+  }
+
+  /**
+   * Says whether the sound is heard: the service does not send what is not, and pictures need not wait for it.
+   *
+   * @param {boolean} isHeard
+   */
+  chooseSound(isHeard) {
+    const message = { type: "sound", action: isHeard ? "on" : "off" };
+    if (this.#channel.readyState === "open") this.#channel.send(JSON.stringify(message));
   }
 
   /** @param {unknown} data */

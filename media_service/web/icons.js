@@ -12,6 +12,8 @@ export const icons = {
   recents: icon('<rect x="6" y="6" width="12" height="12" rx="2"/>'),
   volumeUp: icon('<path d="M4 10v4h3l4 3.5v-11L7 10Z"/><path d="M17.5 9v6M14.5 12h6"/>'),
   volumeDown: icon('<path d="M4 10v4h3l4 3.5v-11L7 10Z"/><path d="M14.5 12h6"/>'),
+  sound: icon('<path d="M4 10v4h3l4 3.5v-11L7 10Z"/><path d="M14.5 9.5a3.5 3.5 0 0 1 0 5M17 7a7 7 0 0 1 0 10"/>'),
+  noSound: icon('<path d="M4 10v4h3l4 3.5v-11L7 10Z"/><path d="m14.5 9.5 5 5M19.5 9.5l-5 5"/>'),
   power: icon('<path d="M12 4v7"/><path d="M7.5 7.2a7 7 0 1 0 9 0"/>'),
   keyboard: icon(
     '<rect x="3" y="6" width="18" height="12" rx="2.5"/>' +

@@ -122,7 +122,7 @@ textarea { position: absolute; left: 0; bottom: 0; width: 100%; height: 1.5em; p
 .spinner { width: 26px; height: 26px; margin-bottom: 10px; border: 2px solid rgb(255 255 255 / 0.2); border-top-color: rgb(255 255 255 / 0.9); border-radius: 50%; animation: turn 0.9s linear infinite; }
 :is([data-state="unavailable"], [data-state="idle"]) .spinner { display: none; }
 
-.complaint {
+.complaint, .condition {
   position: absolute;
   inset: auto 12px 12px;
   width: fit-content;
@@ -138,13 +138,15 @@ textarea { position: absolute; left: 0; bottom: 0; width: 100%; height: 1.5em; p
   pointer-events: none;
   animation: appear 0.15s ease-out;
 }
+.condition { inset: auto 12px 46%; }
+.frame:not([data-state="live"]) .condition { display: none; }
 
 .toolbar {
   grid-area: tools;
   align-self: center;
   display: grid;
   grid-auto-flow: column;
-  grid-template-rows: repeat(11, auto);
+  grid-template-rows: repeat(12, auto);
   gap: 2px;
   padding: 4px;
   border: 1px solid var(--_line);
@@ -204,7 +206,7 @@ button:focus-visible { outline: 2px solid var(--_accent); outline-offset: 2px; }
 }
 @container (max-height: 470px) {
   .frame { --_pad: 10px; --_caption: 26px; --_tools: 126px; }
-  .toolbar { grid-template-rows: repeat(3, auto); }
+  .toolbar { grid-template-rows: repeat(4, auto); }
   .toolbar hr { display: none; }
 }
 

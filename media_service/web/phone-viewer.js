@@ -6,14 +6,15 @@
  *     <phone-viewer device="192.168.1.2:5555"></phone-viewer>
  *
  * Attributes: `device`; `api`, the API's address, by default beside this module; `width` and `height`, the phone's
- * shape before its first picture; `statistics`, present while the numbers are open. It fills the box that the page
- * gives it.
+ * shape before its first picture; `statistics`, present while the numbers are open; `muted`, present while the sound is
+ * off, as it is until the user turns it on, now or the last time. It fills the box that the page gives it.
  */
 
 import { icons } from "./icons.js";
 import { AndroidKey } from "./keys.js";
 import { style } from "./phone-viewer-style.js";
 import { DELAY_HINT, StatisticsPanel, bitRate, frameRate, milliseconds, percent } from "./statistics-panel.js";
+import { remembersSound, rememberSound } from "./sound-choice.js";
 import { Still } from "./still.js";
 import { PhoneViewer } from "./viewer.js";
 
@@ -30,7 +31,15 @@ const STATE_WORDS = {
   unavailable: "Not available",
 };
 
+/** What the phone says of its screen, where a picture alone would look like a fault. @type {Record<string, string>} */
+const SCREEN_WORDS = {
+  off: "The phone’s screen is off. Its power button wakes it.",
+  secure: "The app on the screen does not let its picture be taken.",
+  booting: "The phone is starting.",
+};
+
 const COMPLAINT_MS = 4000;
+const BLOCKED_SOUND = "The browser plays sound only after you touch the picture or press a key.";
 /** A replay that takes longer than this is better watched than waited for. */
 const LONGEST_HOLD_MS = 1500;
 
@@ -68,6 +77,7 @@ template.innerHTML = `
       ${keys.slice(3).join("")}
       <hr>
       ${button("Keyboard", icons.keyboard, 'data-action="keyboard"')}
+      ${button("Unmute", icons.noSound, 'data-action="sound" hidden')}
       ${button("Numbers", icons.statistics, 'data-action="statistics" aria-pressed="false"')}
       ${button("Full screen", icons.enlarge, 'data-action="fullscreen"')}
     </div>
@@ -84,6 +94,7 @@ template.innerHTML = `
         <p class="next"></p>
         <button type="button" data-action="retry">Try now</button>
       </div>
+      <p class="condition" role="status" hidden></p>
       <p class="complaint" role="alert" hidden></p>
     </div>
   </div>
@@ -91,7 +102,7 @@ template.innerHTML = `
 `;
 
 export class PhoneViewerElement extends HTMLElement {
-  static observedAttributes = ["device", "width", "height", "statistics"];
+  static observedAttributes = ["device", "width", "height", "statistics", "muted"];
 
   #root = this.attachShadow({ mode: "open" });
   /** @type {PhoneViewer | null} */
@@ -145,6 +156,7 @@ export class PhoneViewerElement extends HTMLElement {
   /** @param {string} name */
   attributeChangedCallback(name) {
     if (name === "statistics") return this.#showStatistics();
+    if (name === "muted") return this.#mute();
     if (name !== "device") return this.#shape();
     if (this.isConnected) this.#watch();
   }
@@ -152,6 +164,20 @@ export class PhoneViewerElement extends HTMLElement {
   /** Opens or closes the numbers. */
   toggleStatistics() {
     this.toggleAttribute("statistics");
+  }
+
+  /** Whether the sound is off. A page may turn it on, which is heard from the user's first gesture on. */
+  get muted() {
+    return this.hasAttribute("muted");
+  }
+
+  set muted(muted) {
+    this.toggleAttribute("muted", muted);
+  }
+
+  #mute() {
+    // Before there is a viewer the attribute only waits to be read.
+    if (this.#viewer) this.#viewer.muted = this.muted;
   }
 
   #createViewer() {
@@ -167,10 +193,16 @@ export class PhoneViewerElement extends HTMLElement {
       setTimeout(() => viewer.state === "live" && this.#still.drop(), LONGEST_HOLD_MS);
     });
     viewer.addEventListener("caught-up", () => this.#still.drop());
+    viewer.muted = this.muted || !remembersSound();
+    this.toggleAttribute("muted", viewer.muted);
+    viewer.addEventListener("sound", () => this.#showSound());
     viewer.addEventListener("stats", () => this.#showNumbers());
     viewer.addEventListener("message", (event) => {
-      const { type, state, reason, detail } = /** @type {CustomEvent<ServiceMessage>} */ (event).detail;
-      if (type === "stream-state") this.#capture = [state, reason].filter((text) => text).join(": ");
+      const { type, state, reason, detail, screen } = /** @type {CustomEvent<ServiceMessage>} */ (event).detail;
+      if (type === "stream-state") {
+        this.#capture = [state, reason].filter((text) => text).join(": ");
+        this.#showCondition(screen ?? "");
+      }
       if (type === "error" && detail) this.#complain(detail);
     });
     return viewer;
@@ -181,6 +213,7 @@ export class PhoneViewerElement extends HTMLElement {
     this.#still.drop();
     this.#find(".frame").toggleAttribute("data-has-picture", false);
     this.#capture = "";
+    this.#showCondition("");
     if (device) this.viewer.watch(device);
     else this.#viewer?.stop();
     this.#showState();
@@ -204,6 +237,13 @@ export class PhoneViewerElement extends HTMLElement {
     complaint.hidden = false;
     clearTimeout(this.#complaintTimer);
     this.#complaintTimer = setTimeout(() => (complaint.hidden = true), COMPLAINT_MS);
+  }
+
+  /** @param {string} screen what the phone says of it */
+  #showCondition(screen) {
+    const condition = this.#find(".condition");
+    condition.textContent = SCREEN_WORDS[screen] ?? "";
+    condition.hidden = !condition.textContent;
   }
 
   #showState() {
@@ -247,10 +287,31 @@ export class PhoneViewerElement extends HTMLElement {
     this.#panel.show({ stats, inputLatencyMs: this.#viewer.inputLatencyMs, capture: this.#capture });
   }
 
+  #showSound() {
+    const { hasSound, muted, isSoundBlocked } = this.viewer;
+    this.toggleAttribute("muted", muted);
+    const button = this.#find("[data-action=sound]");
+    const isHeard = !muted && !isSoundBlocked;
+    const wasBlocked = button.dataset.blocked !== undefined;
+    button.hidden = !hasSound;
+    button.innerHTML = isHeard ? icons.sound : icons.noSound;
+    button.ariaLabel = isHeard ? "Mute" : "Unmute";
+    button.title = isSoundBlocked ? BLOCKED_SOUND : button.ariaLabel;
+    button.toggleAttribute("data-blocked", isSoundBlocked);
+    if (isSoundBlocked && !wasBlocked) this.#complain(BLOCKED_SOUND);
+  }
+
   #showStatistics() {
     const isOpen = this.hasAttribute("statistics");
     this.#find(".statistics").hidden = !isOpen;
     this.#find("[data-action=statistics]").ariaPressed = String(isOpen);
+  }
+
+  #toggleSound() {
+    const { viewer } = this;
+    const isHeard = !viewer.muted && !viewer.isSoundBlocked;
+    viewer.muted = isHeard;
+    rememberSound(!isHeard);
   }
 
   /** @param {Event} event */
@@ -260,6 +321,8 @@ export class PhoneViewerElement extends HTMLElement {
     switch (button?.dataset.action) {
       case "keyboard":
         return this.#root.activeElement === this.#keyboard ? this.#keyboard.blur() : this.#keyboard.focus();
+      case "sound":
+        return this.#toggleSound();
       case "statistics":
         return this.toggleStatistics();
       case "retry":

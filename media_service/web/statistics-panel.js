@@ -40,6 +40,8 @@ export const DELAY_HINT =
 const FRAME_RATE_HINT = "Pictures decoded per second; a still screen sends few";
 const INPUT_HINT = "From your last input to the service's word that the phone has it";
 const LOSS_HINT = "Of the last second's packets, before retransmission";
+const SOUND_BUFFER_HINT = "Average per sample; pictures wait for it while the sound is on";
+const SOUND_HINT = "Of the last second's samples: made up for what was lost or late";
 const ROUND_TRIP_HINT = "Between this browser and the service";
 
 /** @param {Statistics} stats */
@@ -49,6 +51,11 @@ const freezes = ({ freezes, freezeMs }) => (freezes ? `${freezes} (${millisecond
 /** @param {Statistics} stats */
 const dropped = ({ framesDropped, framesDecoded }) => `${framesDropped} of ${framesDecoded + framesDropped}`;
 
+/** @param {Statistics} stats */
+const sound = ({ soundCodec, soundBitsPerSecond }) => soundCodec && `${soundCodec}, ${bitRate(soundBitsPerSecond)}`;
+/** @param {(stats: Statistics) => string} value @returns {(shown: Shown) => string} hidden where there is no sound */
+const ofSound = (value) => ({ stats }) => (stats.soundCodec ? value(stats) : "");
+
 /** @type {ReadonlyArray<{title: string, rows: Row[]}>} */
 const GROUPS = [
   {
@@ -57,6 +64,7 @@ const GROUPS = [
       { name: "Frame rate", hint: FRAME_RATE_HINT, value: ({ stats }) => frameRate(stats.framesPerSecond) },
       { name: "Size", value: ({ stats }) => size(stats) },
       { name: "Codec", hint: "As negotiated; the stream may use less", value: ({ stats }) => stats.codec || UNKNOWN },
+      { name: "Sound", value: ({ stats }) => sound(stats) },
       { name: "Capture", hint: "How the phone's screen is captured", value: ({ capture }) => capture },
     ],
   },
@@ -67,6 +75,7 @@ const GROUPS = [
       { name: "Round trip", hint: ROUND_TRIP_HINT, value: ({ stats }) => milliseconds(stats.roundTripMs) },
       { name: "Jitter buffer", hint: "Average per picture", value: ({ stats }) => milliseconds(stats.jitterBufferMs) },
       { name: "Decode", hint: "Average per picture", value: ({ stats }) => milliseconds(stats.decodeMs) },
+      { name: "Sound buffer", hint: SOUND_BUFFER_HINT, value: ofSound((stats) => milliseconds(stats.soundBufferMs)) },
       { name: "Input", hint: INPUT_HINT, value: ({ inputLatencyMs }) => milliseconds(inputLatencyMs) },
     ],
   },
@@ -75,6 +84,7 @@ const GROUPS = [
     rows: [
       { name: "Bit rate", value: ({ stats }) => bitRate(stats.bitsPerSecond) },
       { name: "Loss", hint: LOSS_HINT, value: ({ stats }) => percent(stats.lossPercent) },
+      { name: "Sound made up", hint: SOUND_HINT, value: ofSound((stats) => percent(stats.soundMadeUpPercent)) },
       { name: "Path", hint: "Your address → the service's address", value: ({ stats }) => stats.path || UNKNOWN },
     ],
   },

@@ -21,6 +21,10 @@
  * @property {number} width
  * @property {number} height
  * @property {string} codec with profile and level as negotiated
+ * @property {string} soundCodec empty while no sound was received
+ * @property {number | null} soundBitsPerSecond received, with packet headers
+ * @property {number | null} soundBufferMs average stay of a sample
+ * @property {number | null} soundMadeUpPercent of the samples played: what was lost or late, and not silence
  * @property {string} path kinds of the two addresses and the protocol between them
  */
 
@@ -45,6 +49,10 @@ export class Sample {
     /** @type {Report} */
     this.inbound = all.find(({ type, kind }) => type === "inbound-rtp" && kind === "video") ?? {};
     /** @type {Report} */
+    this.sound = all.find(({ type, kind }) => type === "inbound-rtp" && kind === "audio") ?? {};
+    /** @type {Report} */
+    this.soundCodec = byId.get(this.sound.codecId) ?? {};
+    /** @type {Report} */
     this.codec = byId.get(this.inbound.codecId) ?? {};
     const transport = all.find(({ type }) => type === "transport");
     /** @type {Report} Firefox names no selected pair on the transport and marks the pair instead. */
@@ -68,6 +76,8 @@ export function measure(before, after) {
   const then = before?.inbound ?? {};
   /** @param {string} name @returns {number} how much it grew */
   const growth = (name) => (now[name] ?? 0) - (then[name] ?? 0);
+  /** @param {string} name @returns {number} how much it grew, of the sound */
+  const soundGrowth = (name) => (after.sound[name] ?? 0) - (before?.sound[name] ?? 0);
   const seconds = before === null ? 0 : growth("timestamp") / 1000;
 
   const packets = growth("packetsReceived") + growth("packetsLost");
@@ -97,6 +107,12 @@ export function measure(before, after) {
     width: now.frameWidth ?? 0,
     height: now.frameHeight ?? 0,
     codec: codecName(after.codec),
+    soundCodec: after.sound.packetsReceived ? codecName(after.soundCodec) : "",
+    soundBitsPerSecond: ratio(8 * (soundGrowth("bytesReceived") + soundGrowth("headerBytesReceived")), seconds),
+    soundBufferMs: thousandfold(ratio(soundGrowth("jitterBufferDelay"), soundGrowth("jitterBufferEmittedCount"))),
+    soundMadeUpPercent: hundredfold(
+      ratio(soundGrowth("concealedSamples") - soundGrowth("silentConcealedSamples"), soundGrowth("totalSamplesReceived")),
+    ),
     path: pathName(after),
   };
 }
@@ -107,6 +123,7 @@ export function measure(before, after) {
  * @param {Report} codec
  */
 export function codecName({ mimeType = "", sdpFmtpLine = "" }) {
+  if (/^audio\/opus$/i.test(mimeType)) return /\bstereo=1/.test(sdpFmtpLine) ? "Opus stereo" : "Opus mono";
   const name = String(mimeType).replace(/^video\//i, "").replace(/^h264$/i, "H.264");
   const [, profile, level] = /profile-level-id=([0-9a-f]{4})([0-9a-f]{2})/i.exec(sdpFmtpLine) ?? [];
   if (profile === undefined) return name;
@@ -127,6 +144,11 @@ function pathName({ local, remote }) {
  */
 function ratio(part, whole) {
   return whole > 0 ? part / whole : null;
+}
+
+/** @param {number | null} part */
+function hundredfold(part) {
+  return part === null ? null : 100 * part;
 }
 
 /** @param {number | null | undefined} seconds */

@@ -14,6 +14,7 @@ import { backoff } from "./backoff.js";
 import { IceServers } from "./ice-servers.js";
 import { awaitPictureAfter, followPictures } from "./pictures.js";
 import { Refusal } from "./refusal.js";
+import { Sound } from "./sound.js";
 import { Sample, measure } from "./statistics.js";
 import { TouchInput } from "./touch.js";
 import { TypingInput } from "./typing.js";
@@ -33,13 +34,14 @@ const ON_THEIR_WAY_MS = 1000;
 
 /**
  * Fires `state` on every change of state, reason or next try, `picture` at the first picture of a session, `caught-up`
- * when its pictures are live, `stats` once a second, and `message` (CustomEvent of ServiceMessage) for what the service
- * says.
+ * when its pictures are live, `stats` once a second, `sound` when something about the sound changes, and `message`
+ * (CustomEvent of ServiceMessage) for what the service says.
  */
 export class PhoneViewer extends EventTarget {
   #video;
   #api;
   #iceServers;
+  #sound;
   #touch;
   #typing;
   /** @type {WhepSession | null} */
@@ -82,7 +84,11 @@ export class PhoneViewer extends EventTarget {
     this.#video = video;
     this.#api = new URL(`${String(new URL(api, document.baseURI)).replace(/\/+$/, "")}/`);
     this.#iceServers = new IceServers(new URL("ice-servers", this.#api));
-    video.muted = true;
+    this.#sound = new Sound(video);
+    this.#sound.addEventListener("change", () => {
+      if (this.#session) this.#chooseSound(this.#session);
+      this.dispatchEvent(new Event("sound"));
+    });
     video.autoplay = true;
     video.playsInline = true;
     this.#touch = new TouchInput(surface, video, {
@@ -106,6 +112,25 @@ export class PhoneViewer extends EventTarget {
   /** Why the state is what it is, in words; empty while all is well. */
   get reason() {
     return this.#reason;
+  }
+
+  /** Whether the phone that is watched has sound. */
+  get hasSound() {
+    return this.#sound.isThere;
+  }
+
+  /** Whether the sound is off, as it is until it is set to false. The browser may still wait for a user's gesture. */
+  get muted() {
+    return this.#sound.isMuted;
+  }
+
+  set muted(muted) {
+    this.#sound.isMuted = muted;
+  }
+
+  /** Whether sound should be heard and the browser waits for a user's gesture to let it. */
+  get isSoundBlocked() {
+    return this.#sound.isBlocked;
   }
 
   /** When the present session's offer went out (`performance.now()`); null before. */
@@ -136,6 +161,7 @@ export class PhoneViewer extends EventTarget {
   watch(device) {
     this.stop();
     this.#device = device;
+    this.#sound.isThere = false;
     this.#failures = 0;
     this.#hasBeenLive = false;
     this.attempts = 0;
@@ -160,6 +186,7 @@ export class PhoneViewer extends EventTarget {
   /** Stops and takes no more input; the viewer cannot be used again. */
   close() {
     this.stop();
+    this.#sound.close();
     this.#touch.close();
     this.#typing?.close();
   }
@@ -205,7 +232,9 @@ export class PhoneViewer extends EventTarget {
       this.#video.srcObject = session.stream;
       this.#video.play().catch((error) => this.#cannotPlay(error));
       await answered;
-      if (this.#session === session && this.#state === "unavailable") this.#enter(this.#beginning, "");
+      if (this.#session !== session) return;
+      this.#sound.isThere = session.hasSound;
+      if (this.#state === "unavailable") this.#enter(this.#beginning, "");
     } catch (error) {
       if (this.#session !== session) return;
       if (error instanceof Refusal) this.#refused(error);
@@ -227,6 +256,7 @@ export class PhoneViewer extends EventTarget {
     session.control.addEventListener("message", (event) => {
       if (isCurrent()) this.#hear(/** @type {CustomEvent<ServiceMessage>} */ (event).detail);
     });
+    session.control.addEventListener("open", () => isCurrent() && this.#chooseSound(session));
     session.addEventListener("connected", () => {
       clearInterval(this.#statisticsTimer);
       if (isCurrent()) this.#statisticsTimer = setInterval(() => this.#measure(session), STATISTICS_PERIOD_MS);
@@ -236,6 +266,11 @@ export class PhoneViewer extends EventTarget {
       first: () => this.#showFirstPicture(),
       caughtUp: (since) => this.#showLivePictures(since),
     });
+  }
+
+  /** @param {WhepSession} session */
+  #chooseSound(session) {
+    if (session.hasSound) session.control.chooseSound(!this.#video.muted);
   }
 
   #showFirstPicture() {

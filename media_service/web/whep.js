@@ -1,5 +1,5 @@
 // @ts-check
-/** One session with the service over WHEP (draft-ietf-wish-whep, RFC 9725): video comes, input goes. */
+/** One session with the service over WHEP (draft-ietf-wish-whep, RFC 9725): picture and sound come, input goes. */
 
 import { ControlChannel } from "./control.js";
 import { Refusal } from "./refusal.js";
@@ -22,6 +22,7 @@ export class WhepSession extends EventTarget {
   #endpoint;
   #connection;
   #transceiver;
+  #sound;
   #channel;
   /** @type {URL | null} */
   #location = null;
@@ -51,6 +52,9 @@ export class WhepSession extends EventTarget {
     preferH264(this.#transceiver);
     // A screen that is touched wants the newest picture, not the smoothest one.
     if ("jitterBufferTarget" in this.#transceiver.receiver) this.#transceiver.receiver.jitterBufferTarget = 0;
+    // Always asked for: only the answer tells whether the phone has any.
+    this.#sound = this.#connection.addTransceiver("audio", { direction: "recvonly" });
+    preferOpus(this.#sound);
     this.#channel = this.#connection.createDataChannel("control", { ordered: true });
 
     this.control = new ControlChannel(this.#channel);
@@ -73,6 +77,11 @@ export class WhepSession extends EventTarget {
     return this.#location?.href ?? null;
   }
 
+  /** Whether the phone's sound comes too; false before the answer. */
+  get hasSound() {
+    return this.#sound.currentDirection === "recvonly";
+  }
+
   /** @returns {Promise<RTCStatsReport>} */
   getStats() {
     return this.#connection.getStats();
@@ -85,7 +94,8 @@ export class WhepSession extends EventTarget {
    * @throws {TypeError | DOMException} it could not be reached, or not in time
    */
   async connect() {
-    await this.#connection.setLocalDescription();
+    const { type, sdp: offer } = await this.#connection.createOffer();
+    await this.#connection.setLocalDescription({ type, sdp: withStereo(offer ?? "") });
     this.offerSentAt = performance.now();
     const response = await fetch(this.#endpoint, {
       method: "POST",
@@ -101,6 +111,7 @@ export class WhepSession extends EventTarget {
     if (this.#isClosed) return this.#delete();
     await this.#connection.setRemoteDescription({ type: "answer", sdp });
     if (this.#isClosed) return;
+    if (this.hasSound) this.stream.addTrack(this.#sound.receiver.track);
     this.#transceiver.receiver.transport?.addEventListener("statechange", () => this.#follow());
     if (this.#connection.connectionState !== "connected") {
       this.#watch(CONNECT_TIMEOUT_MS, "The service answered, but its media port could not be reached.");
@@ -203,6 +214,24 @@ function preferH264(transceiver) {
   const useful = codecs.filter(({ mimeType }) => /^video\/(h264|rtx)$/i.test(mimeType));
   // A browser without H.264 offers what it has, and the service's refusal then names what is missing.
   if (useful.some(({ mimeType }) => /h264/i.test(mimeType))) transceiver.setCodecPreferences(useful);
+}
+
+/** @param {RTCRtpTransceiver} transceiver */
+function preferOpus(transceiver) {
+  const codecs = RTCRtpReceiver.getCapabilities("audio")?.codecs ?? [];
+  const opus = codecs.filter(({ mimeType }) => /^audio\/opus$/i.test(mimeType));
+  if (opus.length > 0) transceiver.setCodecPreferences(opus);
+}
+
+/**
+ * The offer that asks for stereo, which browsers play only when their own description says so (RFC 7587 section 7).
+ *
+ * @param {string} sdp
+ */
+export function withStereo(sdp) {
+  const [, payloadType] = /^a=rtpmap:(\d+) opus\/48000\/2\r?$/im.exec(sdp) ?? [];
+  if (payloadType === undefined || /^a=fmtp:.*\bstereo=1/m.test(sdp)) return sdp;
+  return sdp.replace(new RegExp(`^(a=fmtp:${payloadType} .*?)(\\r?)$`, "m"), "$1;stereo=1$2");
 }
 
 /**

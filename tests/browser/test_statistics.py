@@ -95,7 +95,49 @@ async def test_two_reports_make_rates_and_averages(module_page: Page) -> None:
             "height": 1280,
             "codec": "H.264 Constrained Baseline 3.1",
             "path": "relay → host, udp over tls",
+            "soundCodec": "",
+            "soundBitsPerSecond": 0,
+            "soundBufferMs": None,
+            "soundMadeUpPercent": None,
         }
+    )
+
+
+async def test_sound_has_numbers_of_its_own(module_page: Page) -> None:
+    sound = {
+        "id": "sound",
+        "type": "inbound-rtp",
+        "kind": "audio",
+        "codecId": "opus",
+        "packetsReceived": 10,
+        "bytesReceived": 800,
+        "headerBytesReceived": 280,
+        "jitterBufferDelay": 0,
+        "jitterBufferEmittedCount": 0,
+        "concealedSamples": 0,
+        "silentConcealedSamples": 0,
+        "totalSamplesReceived": 0,
+    }
+    later = sound | {
+        "bytesReceived": 8800,
+        "headerBytesReceived": 2280,
+        "jitterBufferDelay": 48_000 * 0.03,
+        "jitterBufferEmittedCount": 48_000,
+        "concealedSamples": 2400,
+        "silentConcealedSamples": 1440,
+        "totalSamplesReceived": 48_000,
+    }
+    codec = {"id": "opus", "type": "codec", "mimeType": "audio/opus", "sdpFmtpLine": "minptime=10;stereo=1"}
+    statistics = await module_page.evaluate(
+        """async (reports) => {
+          const { Sample, measure } = await import("/statistics.js");
+          const [before, after] = reports.map((entries) => new Sample(entries.map((entry) => [entry.id, entry])));
+          return measure(before, after);
+        }""",
+        [[INBOUND, sound, codec], [INBOUND | {"timestamp": 2000}, later, codec]],
+    )
+    assert {name: value for name, value in statistics.items() if name.startswith("sound")} == pytest.approx(
+        {"soundCodec": "Opus stereo", "soundBitsPerSecond": 80_000, "soundBufferMs": 30, "soundMadeUpPercent": 2}
     )
 
 

@@ -36,7 +36,8 @@ async def test_a_single_phone_plays_at_once(live_page: Page, stand_in: StandIn) 
 async def test_the_offer_is_small_and_asks_for_what_we_send(live_page: Page, stand_in: StandIn) -> None:
     ((_, sdp),) = stand_in.offers
     codecs = {line.split(" ")[1].split("/")[0] for line in sdp.splitlines() if line.startswith("a=rtpmap:")}
-    assert codecs == {"H264", "rtx"}
+    assert codecs == {"H264", "rtx", "opus"}
+    assert ";stereo=1" in sdp
     assert "a=candidate" not in sdp
     assert "a=recvonly" in sdp
     assert "m=application" in sdp
@@ -151,6 +152,16 @@ async def test_a_lost_phone_is_told_and_its_last_picture_stays(live_page: Page, 
     await expect(live_page.get_by_role("status")).to_have_text("Live")
     await expect(live_page.locator("phone-viewer canvas")).to_be_hidden()
     assert len(stand_in.offers) == 1
+
+
+async def test_a_dark_screen_is_explained(live_page: Page, stand_in: StandIn) -> None:
+    stand_in.say({"type": "stream-state", "state": "scrcpy", "reason": "best", "screen": "off"})
+    await live_page.get_by_text("The phone’s screen is off").wait_for()
+    stand_in.say({"type": "stream-state", "state": "scrcpy", "reason": "best", "screen": "secure"})
+    await live_page.get_by_text("does not let its picture be taken").wait_for()
+    stand_in.say({"type": "stream-state", "state": "scrcpy", "reason": "best", "screen": "shown"})
+    await expect(live_page.locator("phone-viewer .condition")).to_be_hidden()
+    await expect(live_page.get_by_role("status").first).to_have_text("Live")
 
 
 async def test_pictures_prove_that_a_lost_phone_is_back(live_page: Page, stand_in: StandIn) -> None:

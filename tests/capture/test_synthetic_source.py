@@ -13,6 +13,7 @@ from capture.errors import InvalidSource
 from capture.source import Source
 from capture.synthetic_source import SyntheticVideo, open_synthetic, parse_synthetic_video
 from encoders.access_unit import AccessUnit
+from encoders.audio_packet import AudioPacket
 from encoders.bit_reader import BitReader
 from encoders.h264 import parse_sps
 from tests.capture.source_contract import TIMEOUT, SourceContract, decode, take
@@ -27,6 +28,40 @@ def frame_number(access_unit: AccessUnit, sps: bytes) -> tuple[int, int]:
     for _ in range(3):  # first_mb_in_slice, slice_type, pic_parameter_set_id
         reader.unsigned()
     return reader.bits(length), 1 << length
+
+
+class TestSoundContract(SourceContract):
+    @pytest.fixture
+    async def source(self) -> AsyncIterator[Source]:
+        source = await open_synthetic("size=180x320,fps=60,audio=on")
+        source.on_audio = lambda packet: None
+        yield source
+        await source.aclose()
+
+
+class TestSound:
+    async def test_it_is_heard_while_there_is_an_iteration(self) -> None:
+        source = await open_synthetic("size=180x320,fps=60,audio=on")
+        assert source.facts.has_audio
+        packets: list[AudioPacket] = []
+        source.on_audio = packets.append
+        pictures = aiter(source)
+        access_units = []
+        async with asyncio.timeout(TIMEOUT):
+            while len(packets) < 5:
+                access_units.append(await anext(pictures))
+        await source.aclose()
+        count = len(packets)
+        assert all(after.captured_at > before.captured_at for before, after in pairwise(packets))
+        # Both are of one clock: sound and pictures were captured at the same time.
+        assert abs(packets[-1].captured_at - access_units[-1].captured_at) < TIMEOUT
+        await asyncio.sleep(0)
+        assert len(packets) == count
+
+    async def test_there_is_none_unless_it_is_asked_for(self) -> None:
+        source = await open_synthetic("size=180x320")
+        assert not source.facts.has_audio
+        await source.aclose()
 
 
 class TestContract(SourceContract):
@@ -87,6 +122,8 @@ class TestOptions:
             ("size=360x640", SyntheticVideo(360, 640, 30, 2_000_000)),
             ("size=360x640,fps=15,bitrate=800000", SyntheticVideo(360, 640, 15, 800_000)),
             ("bitrate=10000,fps=120", SyntheticVideo(720, 1280, 120, 10_000)),
+            ("audio=on", SyntheticVideo(720, 1280, 30, 2_000_000, has_audio=True)),
+            ("audio=on,audio=off", SyntheticVideo()),
         ],
     )
     def test_good_ones(self, options: str, expected: SyntheticVideo) -> None:
@@ -106,6 +143,8 @@ class TestOptions:
             "bitrate=9999",
             "bitrate=2M",
             "colour=red",
+            "audio=yes",
+            "audio",
             "720x1280",
             "size = 360x640",
         ],

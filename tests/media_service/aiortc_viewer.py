@@ -13,13 +13,17 @@ from aiortc.mediastreams import MediaStreamTrack
 class AiortcViewer:
     """Watches one device of the service at `address`; `async with` ends the watching."""
 
-    def __init__(self, address: str, device: str, *, ignores_largest_message: bool = False) -> None:
+    def __init__(
+        self, address: str, device: str, *, ignores_largest_message: bool = False, wants_sound: bool = False
+    ) -> None:
         """Without regard to `a=max-message-size` it sends larger messages than the service says it takes."""
         self.messages: list[str] = []
         """What came on the data channel `control`."""
         self.pictures = 0
         """Pictures decoded so far."""
         self.size = (0, 0)
+        self.sound: list[av.AudioFrame] = []
+        """What it heard so far."""
         self.location = ""
         self._address = address
         self._ignores_largest_message = ignores_largest_message
@@ -27,11 +31,14 @@ class AiortcViewer:
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.connection.on("track", self._take)
         self.control: RTCDataChannel | None = None
-        self._reader: asyncio.Task[None] | None = None
+        self._wants_sound = wants_sound
+        self._readers: list[asyncio.Task[None]] = []
 
     async def watch(self) -> None:
         """Join by WHEP. Raises RuntimeError, with the answer's text, when the service says no."""
         self.connection.addTransceiver("video", direction="recvonly")
+        if self._wants_sound:
+            self.connection.addTransceiver("audio", direction="recvonly")
         self.control = self.connection.createDataChannel("control")
         self.control.on("message", self.messages.append)
         await self.connection.setLocalDescription(await self.connection.createOffer())
@@ -66,9 +73,9 @@ class AiortcViewer:
 
     async def leave(self) -> None:
         """End the watching."""
-        if self._reader is not None:
-            self._reader.cancel()
-            await asyncio.gather(self._reader, return_exceptions=True)
+        for reader in self._readers:
+            reader.cancel()
+        await asyncio.gather(*self._readers, return_exceptions=True)
         await self.connection.close()
 
     async def watched(self, count: int) -> None:
@@ -97,7 +104,7 @@ class AiortcViewer:
         await self.leave()
 
     def _take(self, track: MediaStreamTrack) -> None:
-        self._reader = asyncio.get_running_loop().create_task(self._read(track))
+        self._readers.append(asyncio.get_running_loop().create_task(self._read(track)))
 
     async def _read(self, track: MediaStreamTrack) -> None:
         while True:
@@ -105,3 +112,5 @@ class AiortcViewer:
             if isinstance(frame, av.VideoFrame):
                 self.pictures += 1
                 self.size = (frame.width, frame.height)
+            elif isinstance(frame, av.AudioFrame):
+                self.sound.append(frame)

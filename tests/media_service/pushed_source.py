@@ -26,8 +26,10 @@ def parameter_sets(width: int, height: int, *, b_frames: bool = False) -> tuple[
 class PushedSource:
     """Gives what is pushed, until it is closed, ended or made to fail."""
 
-    def __init__(self, *, keyframe_on_demand: bool = False, kind: str = "pushed") -> None:
-        self.facts = SourceFacts(kind=kind, reason="a test pushes", keyframe_on_demand=keyframe_on_demand)
+    def __init__(self, *, keyframe_on_demand: bool = False, kind: str = "pushed", has_audio: bool = False) -> None:
+        self.facts = SourceFacts(
+            kind=kind, reason="a test pushes", keyframe_on_demand=keyframe_on_demand, has_audio=has_audio
+        )
         self.on_audio: AudioSink = ignore_audio
         self.controller: Controller | None = None
         self.is_closed = False

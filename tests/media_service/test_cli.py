@@ -21,6 +21,7 @@ from media_service.cli import program
 from media_service.settings import Settings
 from tests.capture.adb.fake_server import FakeAdbServer
 from tests.fixtures.adb import RunningAdb, free_port
+from tests.signaling.memory_service import MemoryService, served
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,32 +137,66 @@ def test_run_refuses_sources_that_have_no_proper_name(sources: list[str]) -> Non
     assert "Invalid value" in done.output
 
 
-def test_devices_without_an_adb_server_is_one_clear_line(media_service: CommandLine) -> None:
-    port = free_port()
-    done = media_service("devices", ANDROID_ADB_SERVER_PORT=str(port))
+def test_devices_without_a_service_and_an_adb_server_is_two_clear_lines(media_service: CommandLine) -> None:
+    here, adb = free_port(), free_port()
+    done = media_service("devices", PORT=str(here), ANDROID_ADB_SERVER_PORT=str(adb))
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"media-service: no adb server at 127.0.0.1:{port}")
-    assert done.stderr.count("\n") == 1
+    first, second = done.stderr.splitlines()
+    assert first == (f"media-service: no service answers at http://127.0.0.1:{here} (Connection refused); asking adb")
+    assert second.startswith(f"media-service: no adb server at 127.0.0.1:{adb}")
 
 
 @pytest.mark.adb
-def test_devices_lists_configured_phones_that_are_not_connected(
+def test_devices_of_adb_and_configured_ones_that_are_not_connected(
     media_service: CommandLine, adb_server: RunningAdb
 ) -> None:
-    port = str(adb_server.port)
-    done = media_service("devices", ANDROID_ADB_SERVER_PORT=port, ADB_DEVICES="192.0.2.5")
+    settings = {
+        "PORT": str(free_port()),
+        "ANDROID_ADB_SERVER_PORT": str(adb_server.port),
+        "ADB_DEVICES": "192.0.2.5",
+    }
+    done = media_service("devices", **settings)
     # Phones of other tests may be there too.
     assert done.returncode == 0
-    assert ["192.0.2.5:5555", "not", "connected"] in [line.split() for line in done.stdout.splitlines()]
-    as_json = media_service("devices", "--json", ANDROID_ADB_SERVER_PORT=port, ADB_DEVICES="192.0.2.5")
-    assert {"serial": "192.0.2.5:5555", "state": "not connected", "model": ""} in json.loads(as_json.stdout)
+    why = "adb does not list it"
+    assert ["192.0.2.5:5555", "offline", "ADB_DEVICES", *why.split()] in [it.split() for it in done.stdout.splitlines()]
+    listed = json.loads(media_service("devices", "--json", **settings).stdout)
+    (device,) = [each for each in listed if each["deviceId"] == "192.0.2.5:5555"]
+    assert (device["state"], device["reason"], device["captureMode"]) == ("offline", why, None)
 
 
 async def test_devices_says_that_there_are_none(media_service: CommandLine, fake_adb: FakeAdbServer) -> None:
     fake_adb.on("host:devices-l", b"OKAY0000")
-    port = str(fake_adb.port)
-    none = await asyncio.to_thread(media_service, "devices", ANDROID_ADB_SERVER_PORT=port)
-    assert (none.returncode, none.stdout, none.stderr) == (0, "", "no phones\n")
+    settings = {"PORT": str(free_port()), "ANDROID_ADB_SERVER_PORT": str(fake_adb.port)}
+    none = await asyncio.to_thread(media_service, "devices", **settings)
+    assert (none.returncode, none.stdout, none.stderr.splitlines()[1:]) == (0, "", ["no phones"])
+
+
+async def test_devices_of_the_running_service(media_service: CommandLine) -> None:
+    async with served(MemoryService()) as client:
+        port = str(client.port)
+        table = await asyncio.to_thread(media_service, "devices", PORT=port)
+        as_json = await asyncio.to_thread(media_service, "devices", "--json", "--url", f"http://127.0.0.1:{port}/")
+    assert (table.returncode, table.stderr) == (0, "")
+    head, row = table.stdout.splitlines()
+    assert head.split() == "DEVICE SERIAL STATE MODEL SIZE CAPTURE VIEWERS FROM WHY".split()
+    assert row.split() == "demo 192.0.2.5:5555 online Demo phone 720x1280 screenrecord 2 ADB_DEVICES no scrcpy".split()
+    (device,) = json.loads(as_json.stdout)
+    assert (device["deviceId"], device["rotation"], device["screen"]) == ("demo", 90, "shown")
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("file:///etc/passwd", "'file:///etc/passwd' is not the address of a service"),
+        ("http://127.0.0.1:1", "no service answers at http://127.0.0.1:1 (Connection refused)"),
+    ],
+)
+def test_devices_of_a_service_that_is_not_there(media_service: CommandLine, url: str, said: str) -> None:
+    done = media_service("devices", "--url", url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"media-service: {said}")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.adb
@@ -176,9 +211,10 @@ async def test_demo_phones_are_phones_to_adb(
             await adb_client.connect(address)
         size = await adb_client.shell(addresses[1], command_line(["wm", "size"]), check=True)
         assert "240x320" in size.stdout
-        shown = media_service("devices", ANDROID_ADB_SERVER_PORT=str(adb_server.port)).stdout
+        settings = {"PORT": str(free_port()), "ANDROID_ADB_SERVER_PORT": str(adb_server.port)}
+        shown = media_service("devices", **settings).stdout
         for address in addresses:
-            assert re.search(rf"^{re.escape(address)} +device +\S", shown, re.MULTILINE)
+            assert re.search(rf"^{re.escape(address)} +online +\S", shown, re.MULTILINE)
             await adb_client.disconnect(address)
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=60) == ("", "")

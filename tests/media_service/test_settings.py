@@ -1,10 +1,12 @@
 """What can be set: each setting's good and bad values, and what depends on another."""
 
 import sys
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from capture.adb.address import DeviceEntry
 from media_service.duration import Duration
 from media_service.ice_url import IceUrl
 from media_service.settings import Settings
@@ -32,11 +34,28 @@ GOOD = [
     ("adb_path", "sh", "sh"),
     ("adb_connect_timeout", "1500ms", Duration(1.5)),
     ("adb_command_timeout", "1m", Duration(60)),
-    ("adb_devices", "192.0.2.5, phone.lan:5556,", ("192.0.2.5:5555", "phone.lan:5556")),
+    (
+        "adb_devices",
+        "192.0.2.5, lobby=phone.lan:5556,",
+        (DeviceEntry("192.0.2.5:5555"), DeviceEntry("phone.lan:5556", "lobby")),
+    ),
     ("android_adb_server_port", "5038", 5038),
     ("video_width", "1920", 1920),
     ("video_height", "1080", 1080),
     ("video_bitrate", "8000000", 8_000_000),
+    ("docker_host", "unix:///run/docker.sock", "unix:///run/docker.sock"),
+    ("docker_host", "tcp://[::1]:2375", "tcp://[::1]:2375"),
+    ("redroid_label", "phone", "phone"),
+    ("redroid_label", "com.example/kind=phone", "com.example/kind=phone"),
+    ("capture_mode", "Screencap", "screencap"),
+    ("scrcpy_server_path", None, None),
+    ("scrcpy_server_version", "v4.1", "4.1"),
+    ("video_framerate", "60", 60),
+    ("h264_preset", "ultrafast", "ultrafast"),
+    ("audio_encoder_type", "NONE", "none"),
+    ("audio_sample_rate", "16000", 16_000),
+    ("audio_channels", "1", 1),
+    ("audio_bitrate", "24000", 24_000),
 ]
 
 BAD = [
@@ -68,6 +87,19 @@ BAD = [
     ("video_width", "8", "greater than or equal"),
     ("video_height", "99999", "less than or equal"),
     ("video_bitrate", "2M", "integer"),
+    ("docker_host", "npipe:////./pipe/docker_engine", "is not the address of a Docker engine"),
+    ("docker_host", "tcp://host", "is not the address of a Docker engine"),
+    ("redroid_label", "=phone", "match"),
+    ("capture_mode", "minicap", "'auto', 'scrcpy'"),
+    ("scrcpy_server_path", "/nowhere/scrcpy-server-v3.3.4", "there is no such file"),
+    ("scrcpy_server_version", "2.7", "3.0 up to 4.x are allowed"),
+    ("scrcpy_server_version", "latest", "'latest' is not a version of scrcpy"),
+    ("video_framerate", "0", "greater than or equal"),
+    ("h264_preset", "p4", "'ultrafast'"),
+    ("audio_encoder_type", "aac", "'opus' or 'none'"),
+    ("audio_sample_rate", "44100", "48000"),
+    ("audio_channels", "6", "1 or 2"),
+    ("audio_bitrate", "1000", "greater than or equal"),
 ]
 
 
@@ -80,6 +112,25 @@ def test_takes(name: str, text: str, value: object) -> None:
 def test_refuses(name: str, text: str, reason: str) -> None:
     with pytest.raises(ValidationError, match=reason):
         Settings.model_validate({name: text})
+
+
+@pytest.mark.parametrize("name", ["scrcpy-server-v3.3.4", "scrcpy-server-3.3.4.jar", "3.3.4"])
+def test_the_version_of_scrcpy_s_server_is_in_its_name(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.touch()
+    settings = Settings.model_validate({"scrcpy_server_path": str(path)})
+    assert (settings.scrcpy_server_path, settings.scrcpy_server_version) == (path, "3.3.4")
+    assert (
+        Settings.model_validate({"scrcpy_server_path": path, "scrcpy_server_version": "4.0"}).scrcpy_server_version
+        == "4.0"
+    )
+
+
+def test_otherwise_the_version_must_be_said(tmp_path: Path) -> None:
+    path = tmp_path / "scrcpy-server.jar"
+    path.touch()
+    with pytest.raises(ValidationError, match=r"SCRCPY_SERVER_PATH is set, and 'scrcpy-server.jar' does not name its"):
+        Settings.model_validate({"scrcpy_server_path": str(path)})
 
 
 def test_every_setting_has_a_good_and_a_bad_value_here() -> None:

@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+from media_service.rtc.audio import AudioCounters
 from media_service.rtc.egress import Egress
 from media_service.rtc.viewer import ViewerCounters
 from media_service.stream import Stream
 from media_service.totals import CaptureCounters, Totals
+from signaling.jsep import AudioTrack
 from tests.media_service.pushed_source import PushedSource
 from tests.rtc.joined import joined_ends
 from tests.rtc.samples import TRACK
@@ -25,6 +27,26 @@ async def test_viewers_who_left_still_count() -> None:
     assert counters == ViewerCounters(packets_sent=15, nack_count=2)
     assert drops == {"buffer_full": 15}
     assert totals.of_viewers([]) == (replace(gone.counters), gone.drops), "asking changes nothing"
+    await ends.dtls.aclose()
+
+
+async def test_sound_that_was_sent_still_counts() -> None:
+    ends = await joined_ends()
+    buffer = Egress(lambda _: None).buffer
+    track = AudioTrack("2", 7, 111, None)
+    gone, present = ends.viewer(TRACK, buffer, audio=track), ends.viewer(TRACK, buffer, audio=track)
+    silent = ends.viewer(TRACK, buffer)
+    for viewer, packets in ((gone, 10), (present, 5)):
+        assert viewer.audio is not None
+        viewer.audio.counters.packets_sent = packets
+        viewer.audio.counters.bytes_sent = 100 * packets
+        viewer.audio.drops["audio_backlog"] = packets
+    totals = Totals()
+    totals.viewer_left(gone)
+    totals.viewer_left(silent)
+    assert totals.of_audio([present, silent]) == AudioCounters(15, 1500)
+    assert totals.of_viewers([present, silent])[1] == {"audio_backlog": 15}
+    assert totals.of_audio([]) == AudioCounters(10, 1000), "asking changes nothing"
     await ends.dtls.aclose()
 
 

@@ -16,7 +16,7 @@ from media_service.rtc.srtp import PacketBuffer
 from media_service.rtc.stun import TransportAddress
 from media_service.rtc.template import Run
 from media_service.rtc.viewer import Viewer
-from signaling.jsep import VideoTrack
+from signaling.jsep import AudioTrack, VideoTrack
 
 CERTIFICATE = Certificate.generateCertificate()
 
@@ -91,9 +91,10 @@ class JoinedEnds:
         buffer: PacketBuffer,
         path: Path | None = None,
         lagging: Callable[[Viewer, str], None] | None = None,
+        audio: AudioTrack | None = None,
     ) -> Viewer:
         """A viewer on this transport, which tracks of other SSRCs may share, and on `self.path` or another."""
-        return Viewer(track, self.dtls, path or self.path, buffer, lagging or self.lagging)
+        return Viewer(track, self.dtls, path or self.path, buffer, lagging or self.lagging, audio)
 
     def received(self, path: RecordingPath | None = None) -> list[RtpPacket]:
         """The RTP packets sent on `self.path` or another since the last call, decrypted."""

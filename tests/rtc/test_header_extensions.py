@@ -5,7 +5,13 @@ from aiortc import rtp as oracle
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from media_service.rtc.header_extensions import absolute_send_time, packet_shape
+from media_service.rtc.header_extensions import (
+    PLAYOUT_DELAY_OF_SOUND,
+    absolute_send_time,
+    audio_shape,
+    packet_shape,
+)
+from signaling.jsep import AudioTrack
 from tests.rtc.samples import TRACK, video_track
 
 identifiers = st.none() | st.integers(1, 14)
@@ -26,6 +32,18 @@ def test_what_chromium_negotiates() -> None:
     header = shape.header(TRACK.payload_type, b"\1\2\3")
     assert extensions_of(header) == {4: b"0", 2: b"\1\2\3", 5: b"\0\0\0"}
     assert shape.header_size == len(header)
+
+
+def test_pictures_that_wait_for_their_sound() -> None:
+    header = packet_shape(TRACK, 16, PLAYOUT_DELAY_OF_SOUND).header(TRACK.payload_type, b"\1\2\3")
+    # 12 bits of the least and 12 of the most, in units of 10 ms.
+    assert extensions_of(header) == {4: b"0", 2: b"\1\2\3", 5: b"\x00\x00\x0a"}
+
+
+def test_sound_has_its_mid_only() -> None:
+    shape = audio_shape(AudioTrack("2", 1, 111, 4), 16)
+    assert extensions_of(shape.header(111, b"")) == {4: b"2"}
+    assert audio_shape(AudioTrack("2", 1, 111, None), 16).header(111, b"") == bytes((0x80, 111)) + bytes(10)
 
 
 @given(identifiers, identifiers, identifiers, st.binary(min_size=3, max_size=3), st.booleans())

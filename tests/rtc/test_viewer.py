@@ -22,29 +22,33 @@ from aiortc.rtp import (
 )
 
 from encoders.annexb import to_annexb
+from encoders.audio_packet import CLOCK_RATE as AUDIO_CLOCK_RATE
+from encoders.audio_packet import AudioPacket
 from media_service.rtc import rtcp
+from media_service.rtc.audio import Soundtrack
 from media_service.rtc.header_extensions import absolute_send_time
 from media_service.rtc.history import HISTORY_SECONDS
 from media_service.rtc.picture import CLOCK_RATE, Picture
 from media_service.rtc.srtp import PacketBuffer
 from media_service.rtc.template import templates
 from media_service.rtc.viewer import Following, Viewer, ntp_time
-from signaling.jsep import VideoTrack
+from signaling.jsep import AudioTrack, VideoTrack
 from tests.rtc.joined import CHROMIUM_PROFILES, SHA1_ONLY, JoinedEnds, joined_ends
 from tests.rtc.samples import TRACK, group, keyframe, predicted, video_track
 
 THEIRS = 0x99999999
+AUDIO = AudioTrack(mid="2", ssrc=0x33333333, payload_type=111, mid_extension=4)
 NTP = ntp_time(1_800_000_000.0)
 
 
 class Scene:
     """A viewer that is sent pictures as the egress would, and its browser."""
 
-    def __init__(self, ends: JoinedEnds, track: VideoTrack) -> None:
+    def __init__(self, ends: JoinedEnds, track: VideoTrack, audio: AudioTrack | None = None) -> None:
         self.ends = ends
         self.track = track
         self.buffer = PacketBuffer()
-        self.viewer: Viewer = ends.viewer(track, self.buffer)
+        self.viewer: Viewer = ends.viewer(track, self.buffer, audio=audio)
 
     def send(self, picture: Picture, now: float = 10.0, timestamp: int | None = None) -> None:
         send_time = absolute_send_time(now)
@@ -263,6 +267,73 @@ def test_a_sender_report_says_when_and_how_much(scene: Scene) -> None:
     assert len(chunk.items) == 1
 
 
+def test_picture_and_sound_are_reported_for_the_same_moment(joined: JoinedEnds) -> None:
+    """What lip sync is made of: by both reports, what was captured together belongs together, to the millisecond."""
+    scene = Scene(joined, TRACK, AUDIO)
+    soundtrack = Soundtrack(scene.buffer)
+    soundtrack.push(AudioPacket(b"a", 50.0, 0.02), [scene.viewer])
+    scene.viewer.send_report(50.01, NTP)
+    report, _ = joined.received_rtcp()
+    assert isinstance(report, RtcpSrPacket)
+    assert report.ssrc == AUDIO.ssrc, "no picture was sent yet"
+    for index in range(1, 100):
+        soundtrack.push(AudioPacket(b"a", 50.0 + index * 0.02 + index % 3 * 0.004, 0.02), [scene.viewer])
+    # A replay squeezes its pictures' timestamps, the live one after it has its own.
+    for picture in group(30, begin=51.0, interval=0.01):
+        scene.send(picture, timestamp=picture.timestamp - 500 + picture.number)
+    picture = group(1, begin=51.5)[0]
+    scene.send(picture)
+    packets = joined.received()
+    sound = [packet for packet in packets if packet.ssrc == AUDIO.ssrc][-1]
+    shown = packets[-1]
+    scene.viewer.send_report(52.5, NTP)
+    video_report, video_name, audio_report, audio_name = joined.received_rtcp()
+    assert isinstance(video_report, RtcpSrPacket)
+    assert isinstance(audio_report, RtcpSrPacket)
+    assert isinstance(video_name, RtcpSdesPacket)
+    assert isinstance(audio_name, RtcpSdesPacket)
+    assert (video_report.ssrc, audio_report.ssrc) == (TRACK.ssrc, AUDIO.ssrc)
+    assert video_report.sender_info.ntp_timestamp == audio_report.sender_info.ntp_timestamp == NTP
+    assert audio_report.sender_info.packet_count == 100
+    assert audio_report.sender_info.octet_count == 100
+    assert [chunk.items for chunk in video_name.chunks] == [chunk.items for chunk in audio_name.chunks], "one CNAME"
+    video_age = (video_report.sender_info.rtp_timestamp - shown.timestamp & 0xFFFFFFFF) / CLOCK_RATE
+    audio_age = (audio_report.sender_info.rtp_timestamp - sound.timestamp & 0xFFFFFFFF) / AUDIO_CLOCK_RATE
+    assert video_age == pytest.approx(52.5 - 51.5, abs=0.001)
+    # The last packet by the even clock; the jitter, 4 ms on average, is in all of them.
+    assert audio_age == pytest.approx(52.5 - (50.0 + 99 * 0.02 + 0.004), abs=0.001)
+
+
+def test_pictures_wait_for_sound_only_where_it_is_heard(joined: JoinedEnds) -> None:
+    scene = Scene(joined, TRACK, AUDIO)
+    silent = Scene(joined, TRACK).viewer.shape
+    with_sound = scene.viewer.shape
+    assert with_sound is not silent
+    scene.viewer.choose_sound(is_wanted=False)
+    assert scene.viewer.shape is silent
+    scene.viewer.choose_sound(is_wanted=True)
+    assert scene.viewer.shape is with_sound
+
+
+def test_no_packet_is_repeated_in_another_shape_under_its_number(joined: JoinedEnds) -> None:
+    scene = Scene(joined, video_track(rtx_payload_type=None), AUDIO)
+    scene.send(group(1)[0], now=10.0)
+    numbers = [packet.sequence_number for packet in joined.received()]
+    scene.viewer.choose_sound(is_wanted=False)
+    scene.nack(*numbers, now=10.5)
+    assert joined.received() == []
+    assert scene.viewer.drops["nack_too_old"] == len(numbers)
+
+
+def test_what_the_receiver_says_of_the_sound(joined: JoinedEnds) -> None:
+    scene = Scene(joined, TRACK, AUDIO)
+    scene.viewer.rtcp_received(joined.feedback(receiver_report(AUDIO.ssrc)), 20.0, NTP)
+    assert scene.viewer.audio is not None
+    assert scene.viewer.audio.fraction_lost == 0.25
+    assert scene.viewer.reception.fraction_lost == 0
+    assert scene.viewer.counters.receiver_reports == 0
+
+
 def receiver_report(ssrc: int = TRACK.ssrc, *, last_report: int = 0, delay: int = 0) -> RtcpRrPacket:
     return RtcpRrPacket(THEIRS, [RtcpReceiverInfo(ssrc, 64, 12, 1000, 900, last_report, delay)])
 
@@ -306,6 +377,12 @@ def test_a_goodbye_names_both_streams(scene: Scene) -> None:
     scene.viewer.send_goodbye()
     *_, bye = scene.ends.received_rtcp()
     assert bye == RtcpByePacket(sources=[TRACK.ssrc, TRACK.rtx_ssrc])
+
+
+def test_a_goodbye_names_the_sound_too(joined: JoinedEnds) -> None:
+    Scene(joined, TRACK, AUDIO).viewer.send_goodbye()
+    *_, bye = joined.received_rtcp()
+    assert bye == RtcpByePacket(sources=[TRACK.ssrc, TRACK.rtx_ssrc, AUDIO.ssrc])
 
 
 def test_a_goodbye_without_rtx(plain_scene: Scene) -> None:

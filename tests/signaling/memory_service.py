@@ -127,7 +127,26 @@ class MemoryService:
         return session
 
     async def devices(self) -> Sequence[DeviceDescription]:
-        return [DeviceDescription("demo", "Demo phone", "online", "screenrecord", "no scrcpy", 720, 1280, 2)]
+        return [await self.device("demo")]
+
+    async def device(self, device_id: str) -> DeviceDescription:
+        if device_id not in ("demo", "192.0.2.5:5555"):
+            raise NotFound(f"there is no device {device_id!r}", code="device_not_found")
+        return DeviceDescription(
+            "demo",
+            "Demo phone",
+            "online",
+            "screenrecord",
+            "no scrcpy",
+            720,
+            1280,
+            2,
+            name="demo",
+            serial="192.0.2.5:5555",
+            origin="ADB_DEVICES",
+            screen="shown",
+            rotation=90,
+        )
 
     def ice_servers(self) -> Sequence[dict[str, str | list[str]]]:
         return [

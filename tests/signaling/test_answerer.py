@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from signaling.answerer import create_answer, parse_offer
 from signaling.errors import MalformedSdp, NoCommonCodec
-from signaling.jsep import Candidate, DataChannels, Negotiated
+from signaling.jsep import AudioTrack, Candidate, DataChannels, Negotiated
 from signaling.sdp import MAX_DESCRIPTION_SIZE
 from tests.signaling.samples import LOCAL, description, edited
 
@@ -16,8 +16,10 @@ VIDEO_DATA = description("chromium_video_data")
 AUDIO_VIDEO_DATA = description("chromium_audio_video_data")
 
 
-def answer(offer: str, profile_level_id: str = "42c01f") -> tuple[str, Negotiated]:
-    return create_answer(parse_offer(offer), profile_level_id, LOCAL, session_id=7, ssrc=1000, rtx_ssrc=1001)
+def answer(offer: str, profile_level_id: str = "42c01f", *, audio_ssrc: int | None = None) -> tuple[str, Negotiated]:
+    return create_answer(
+        parse_offer(offer), profile_level_id, LOCAL, session_id=7, ssrc=1000, rtx_ssrc=1001, audio_ssrc=audio_ssrc
+    )
 
 
 def lines_of(text: str, kind: str) -> list[str]:
@@ -138,6 +140,76 @@ def test_audio_is_held_inactive_where_it_is_tagged_and_rejected_elsewhere() -> N
     text, _ = answer(edited(AUDIO_VIDEO_DATA, "BUNDLE 0 1 2", "BUNDLE 1 0 2"))
     assert lines_of(text, "audio")[0] == "audio 0 UDP/TLS/RTP/SAVPF 111"
     assert "a=group:BUNDLE 1 2\r\n" in text
+
+
+def test_the_answer_with_sound_is_the_golden_one() -> None:
+    text, negotiated = answer(AUDIO_VIDEO_DATA, audio_ssrc=1002)
+    assert text == description("chromium_audio_video_data.answer_with_sound")
+    assert negotiated.audio == AudioTrack(mid="0", ssrc=1002, payload_type=111, mid_extension=4)
+    assert negotiated.video == answer(AUDIO_VIDEO_DATA)[1].video
+
+
+def test_sound_that_is_not_tagged_is_taken_too() -> None:
+    text, negotiated = answer(edited(AUDIO_VIDEO_DATA, "BUNDLE 0 1 2", "BUNDLE 1 2 0"), audio_ssrc=1002)
+    assert "a=group:BUNDLE 1 2 0\r\n" in text
+    assert lines_of(text, "audio")[0] == "audio 9 UDP/TLS/RTP/SAVPF 111"
+    assert negotiated.audio is not None
+
+
+def test_sound_and_picture_are_of_one_stream_and_one_name() -> None:
+    text, _ = answer(AUDIO_VIDEO_DATA, audio_ssrc=1002)
+    video, audio = lines_of(text, "video"), lines_of(text, "audio")
+    assert "a=msid:screen video" in video
+    assert "a=msid:screen audio" in audio
+    names = {line.split("cname:")[1] for line in video + audio if "cname:" in line}
+    assert len(names) == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("m=audio 9", "m=audio 0"),
+        ("a=recvonly", "a=sendonly"),
+        ("a=rtcp-mux\r\n", ""),
+        ("opus/48000/2", "opus/48000"),
+        ("opus/48000/2", "L16/48000/2"),
+        ("m=audio 9 UDP/TLS/RTP/SAVPF", "m=audio 9 RTP/AVP"),
+        ("BUNDLE 0 1 2", "BUNDLE 1 2"),
+    ],
+)
+def test_sound_that_cannot_be_sent_is_not_negotiated(old: str, new: str) -> None:
+    before_video, rest = AUDIO_VIDEO_DATA.split("m=video")
+    offer = edited(before_video, old, new) + "m=video" + rest
+    text, negotiated = answer(offer, audio_ssrc=1002)
+    assert negotiated.audio is None
+    assert "1002" not in text
+    assert text == answer(offer)[0], "as without sound"
+
+
+def test_a_mute_section_and_one_for_sound() -> None:
+    """The tagged section is held although it takes nothing, and the second one gets the sound."""
+    audio = AUDIO_VIDEO_DATA[AUDIO_VIDEO_DATA.index("m=audio") : AUDIO_VIDEO_DATA.index("m=video")]
+    mute = edited(edited(audio, "a=mid:0", "a=mid:mute"), "a=recvonly", "a=inactive")
+    offer = edited(edited(AUDIO_VIDEO_DATA, "m=audio", mute + "m=audio"), "BUNDLE 0 1 2", "BUNDLE mute 0 1 2")
+    text, negotiated = answer(offer, audio_ssrc=1002)
+    assert [line.split()[1] for line in text.split("\r\n") if line.startswith("m=")] == ["9", "9", "9", "9"]
+    assert "a=group:BUNDLE mute 0 1 2\r\n" in text
+    assert negotiated.audio is not None
+    assert negotiated.audio.mid == "0"
+
+
+async def test_an_aiortc_peer_takes_our_sound() -> None:
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    try:
+        peer.addTransceiver("video", direction="recvonly")
+        peer.addTransceiver("audio", direction="recvonly")
+        await peer.setLocalDescription(await peer.createOffer())
+        text, negotiated = answer(peer.localDescription.sdp, audio_ssrc=1002)
+        await peer.setRemoteDescription(RTCSessionDescription(sdp=text, type="answer"))
+        assert [transceiver.currentDirection for transceiver in peer.getTransceivers()] == ["recvonly", "recvonly"]
+        assert negotiated.audio is not None
+    finally:
+        await peer.close()
 
 
 def test_candidates_are_those_of_the_accepted_transport() -> None:
@@ -286,7 +358,7 @@ def test_a_client_cannot_put_lines_into_our_answer() -> None:
         parse_offer(edited(VIDEO_DATA, "a=mid:1", "a=mid:1\ra=candidate:x"))
 
 
-LINES = sorted(set(VIDEO_DATA.split("\r\n")))
+LINES = sorted(set(AUDIO_VIDEO_DATA.split("\r\n")))
 
 
 @settings(max_examples=150, deadline=None)
@@ -302,7 +374,7 @@ LINES = sorted(set(VIDEO_DATA.split("\r\n")))
 )
 def test_garbage_raises_only_documented_errors(lines: list[str]) -> None:
     try:
-        answer("v=0\r\n" + "\r\n".join(lines))
+        answer("v=0\r\n" + "\r\n".join(lines), audio_ssrc=1002)
     except (MalformedSdp, NoCommonCodec):
         pass
 
@@ -310,11 +382,11 @@ def test_garbage_raises_only_documented_errors(lines: list[str]) -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_a_damaged_offer_raises_only_documented_errors(data: st.DataObject) -> None:
-    start = data.draw(st.integers(0, len(VIDEO_DATA)))
+    start = data.draw(st.integers(0, len(AUDIO_VIDEO_DATA)))
     length = data.draw(st.integers(0, 30))
     damage = data.draw(st.text(max_size=10))
     try:
-        text, _ = answer(VIDEO_DATA[:start] + damage + VIDEO_DATA[start + length :])
+        text, _ = answer(AUDIO_VIDEO_DATA[:start] + damage + AUDIO_VIDEO_DATA[start + length :], audio_ssrc=1002)
     except (MalformedSdp, NoCommonCodec):
         return
     SessionDescription.parse(text)

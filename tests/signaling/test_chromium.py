@@ -69,6 +69,28 @@ async def test_chromium_takes_our_answers(page: Page) -> None:
         assert negotiated.data_channels is not None
 
 
+async def test_chromium_takes_our_sound(page: Page) -> None:
+    for kinds, bundle_policy in ((["video", "audio"], "max-bundle"), (["audio", "video"], "balanced")):
+        offer = parse_offer(await page.evaluate(OFFER, [kinds, bundle_policy]))
+        text, negotiated = create_answer(
+            offer, "42c01f", LOCAL, session_id=7, ssrc=1000, rtx_ssrc=1001, audio_ssrc=1002
+        )
+        taken = await page.evaluate(TAKE_ANSWER, text)
+        assert (taken["state"], taken["directions"]) == ("stable", ["recvonly", "recvonly"])
+        assert taken["bundled"]
+        assert negotiated.audio is not None
+        assert negotiated.audio.payload_type == 111
+        assert negotiated.audio.mid_extension is not None
+
+
+async def test_chromium_answers_our_offers_with_sound(page: Page) -> None:
+    text, offered = create_offer("42c01f", LOCAL, session_id=7, ssrc=1000, rtx_ssrc=1001, audio_ssrc=1002)
+    negotiated = accept_answer(offered, await page.evaluate(ANSWER, text))
+    assert negotiated.audio is not None
+    assert negotiated.audio.mid_extension is not None
+    assert negotiated.data_channels is not None
+
+
 async def test_chromium_answers_our_offers(page: Page) -> None:
     for profile_level_id, chosen in (("42c01f", "42c01f"), ("4d4028", "4d4028"), ("640033", "42e01f")):
         text, offered = create_offer(profile_level_id, LOCAL, session_id=7, ssrc=1000, rtx_ssrc=1001)

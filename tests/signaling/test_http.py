@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from structlog.testing import capture_logs
+from yarl import URL
 
 from capture.errors import (
     AdbError,
@@ -31,24 +32,42 @@ async def client() -> AsyncIterator[Client]:
         yield client
 
 
+DEMO = {
+    "deviceId": "demo",
+    "name": "demo",
+    "serial": "192.0.2.5:5555",
+    "origin": "ADB_DEVICES",
+    "model": "Demo phone",
+    "state": "online",
+    "captureMode": "screenrecord",
+    "reason": "no scrcpy",
+    "width": 720,
+    "height": 1280,
+    "rotation": 90,
+    "screen": "shown",
+    "audio": False,
+    "viewers": 2,
+}
+
+
 async def test_devices(client: Client) -> None:
     response = await client.get("/api/media/devices")
     assert response.headers["Cache-Control"] == "no-store"
-    assert await response.json() == {
-        "devices": [
-            {
-                "deviceId": "demo",
-                "model": "Demo phone",
-                "state": "online",
-                "captureMode": "screenrecord",
-                "reason": "no scrcpy",
-                "width": 720,
-                "height": 1280,
-                "viewers": 2,
-            }
-        ],
-        "total": 1,
-    }
+    assert await response.json() == {"devices": [DEMO], "total": 1}
+
+
+@pytest.mark.parametrize("device_id", ["demo", "192.0.2.5:5555", "192.0.2.5%3A5555"])
+async def test_a_device(client: Client, device_id: str) -> None:
+    response = await client.get(URL(f"/api/media/devices/{device_id}", encoded=True))
+    assert response.headers["Cache-Control"] == "no-store"
+    assert await response.json() == DEMO
+
+
+async def test_a_device_that_there_is_not(client: Client) -> None:
+    response = await client.get(URL("/api/media/devices/%3Brm%20-rf%20x", encoded=True))
+    assert (response.status, response.content_type) == (404, "application/problem+json")
+    problem = await response.json()
+    assert (problem["code"], problem["detail"]) == ("device_not_found", "there is no device ';rm -rf x'")
 
 
 async def test_ice_servers(client: Client) -> None:

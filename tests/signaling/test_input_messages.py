@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from capture.input_events import InputEvent, Key, KeyAction, Text, Touch, TouchAction, VideoSize
 from signaling.errors import MalformedMessage
-from signaling.input_messages import KEY_CODES, Input, parse_control
+from signaling.input_messages import KEY_CODES, Input, SoundChoice, parse_control
 
 EVENTS: list[tuple[str, InputEvent]] = [
     ('{"type":"touch","action":"tap","x":360,"y":640}', Touch(TouchAction.TAP, 360, 640)),
@@ -86,13 +86,19 @@ def test_the_names_of_the_contract_are_keys() -> None:
         ('{"type":"key","keyCode":4,"action":"tap"}', 'action must be one of press, longpress, down, up, not "tap"'),
         ('{"type":"text","text":""}', "text must be a string of 1 to 4096 characters, not a string of 0 characters"),
         ('{"type":"text","text":"\\ud83d"}', "text must be Unicode, it has half of a surrogate pair"),
-        ('{"type":"swipe"}', 'type must be one of touch, key, text, input, not "swipe"'),
+        ('{"type":"sound","action":"mute"}', 'action must be one of on, off, not "mute"'),
+        ('{"type":"swipe"}', 'type must be one of touch, key, text, input, sound, not "swipe"'),
     ],
 )
 def test_what_is_wrong_is_named(text: str, wrong: str) -> None:
     with pytest.raises(MalformedMessage) as caught:
         parse_control(text)
     assert wrong in caught.value.detail
+
+
+@pytest.mark.parametrize(("action", "is_wanted"), [("on", True), ("off", False)])
+def test_whether_somebody_listens(action: str, is_wanted: bool) -> None:
+    assert parse_control(f'{{"type": "sound", "action": "{action}"}}') == SoundChoice(is_wanted)
 
 
 def test_typed_text_is_never_repeated_in_an_error() -> None:
@@ -113,9 +119,11 @@ def test_typed_text_is_never_repeated_in_an_error() -> None:
 )
 def test_a_touch_is_within_its_video_or_refused(text: str) -> None:
     try:
-        touch = parse_control(text).event
+        received = parse_control(text)
     except MalformedMessage:
         return
+    assert isinstance(received, Input)
+    touch = received.event
     assert isinstance(touch, Touch)
     limit = touch.relative_to or VideoSize(65535, 65535)
     assert 0 <= touch.x <= limit.width

@@ -7,17 +7,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from signaling.errors import MalformedSdp, NoCommonCodec
-from signaling.jsep import DataChannels, OfferedMedia
+from signaling.jsep import AudioTrack, DataChannels, OfferedMedia
 from signaling.offerer import accept_answer, create_offer
 from tests.signaling.samples import LOCAL, description, edited
 
 
-def offer(profile_level_id: str = "640033") -> tuple[str, OfferedMedia]:
-    return create_offer(profile_level_id, LOCAL, session_id=7, ssrc=1000, rtx_ssrc=1001)
+def offer(profile_level_id: str = "640033", *, audio_ssrc: int | None = None) -> tuple[str, OfferedMedia]:
+    return create_offer(profile_level_id, LOCAL, session_id=7, ssrc=1000, rtx_ssrc=1001, audio_ssrc=audio_ssrc)
 
 
 OFFER, OFFERED = offer()
 ANSWER = description("offer_high.chromium_answer")
+SOUND_OFFER, SOUND_OFFERED = offer(audio_ssrc=1002)
+SOUND_ANSWER = description("offer_high_with_sound.chromium_answer")
 
 
 def test_the_offer_of_a_high_stream_is_the_golden_one() -> None:
@@ -46,6 +48,61 @@ def test_what_was_negotiated_with_chromium() -> None:
     assert (video.mid, video.ssrc, video.rtx_ssrc, video.nack, video.goog_remb) == ("0", 1000, 1001, True, True)
     assert negotiated.data_channels == DataChannels(mid="1", port=5000, max_message_size=65536)
     assert negotiated.remote.is_dtls_client
+
+
+def test_the_offer_with_sound_has_it_last() -> None:
+    sections, with_sound = OFFER.split("m="), SOUND_OFFER.split("m=")
+    assert with_sound[1:3] == sections[1:]
+    assert with_sound[0] == edited(sections[0], "BUNDLE 0 1", "BUNDLE 0 1 2")
+    audio = with_sound[3].split("\r\n")
+    assert audio[0] == "audio 9 UDP/TLS/RTP/SAVPF 111"
+    for line in (
+        "a=mid:2",
+        "a=sendonly",
+        "a=rtcp-mux",
+        "a=extmap:1 urn:ietf:params:rtp-hdrext:sdes:mid",
+        "a=rtpmap:111 opus/48000/2",
+        "a=fmtp:111 minptime=10;useinbandfec=1;sprop-stereo=1",
+        "a=msid:screen audio",
+        "a=ssrc:1002 cname:000003e8",
+    ):
+        assert line in audio
+
+
+def test_what_was_negotiated_with_chromium_about_sound() -> None:
+    negotiated = accept_answer(SOUND_OFFERED, SOUND_ANSWER)
+    assert negotiated.audio == AudioTrack(mid="2", ssrc=1002, payload_type=111, mid_extension=1)
+    assert negotiated.data_channels is not None
+    assert negotiated.video == accept_answer(OFFERED, ANSWER).video
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("m=audio 9", "m=audio 0"),
+        ("BUNDLE 0 1 2", "BUNDLE 0 1"),
+        ("a=mid:2\r\na=extmap:1 urn:ietf:params:rtp-hdrext:sdes:mid\r\na=recvonly", "a=mid:2\r\na=inactive"),
+        ("opus/48000/2", "PCMU/8000"),
+    ],
+)
+def test_an_answer_may_decline_the_sound(old: str, new: str) -> None:
+    negotiated = accept_answer(SOUND_OFFERED, edited(SOUND_ANSWER, old, new))
+    assert negotiated.audio is None
+    assert negotiated.video.mid == "0"
+    assert negotiated.data_channels is not None
+
+
+async def test_an_aiortc_peer_answers_our_offer_with_sound() -> None:
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    try:
+        text, offered = offer("42c01f", audio_ssrc=1002)
+        await peer.setRemoteDescription(RTCSessionDescription(sdp=text, type="offer"))
+        await peer.setLocalDescription(await peer.createAnswer())
+        negotiated = accept_answer(offered, peer.localDescription.sdp)
+        assert negotiated.audio is not None
+        assert negotiated.data_channels is not None
+    finally:
+        await peer.close()
 
 
 async def test_an_aiortc_peer_answers_our_offer() -> None:
@@ -121,10 +178,10 @@ def test_what_is_wrong_with_an_answer_is_named(old: str, new: str, text: str) ->
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_a_damaged_answer_raises_only_documented_errors(data: st.DataObject) -> None:
-    start = data.draw(st.integers(0, len(ANSWER)))
+    start = data.draw(st.integers(0, len(SOUND_ANSWER)))
     length = data.draw(st.integers(0, 30))
     damage = data.draw(st.text(max_size=10))
     try:
-        accept_answer(OFFERED, ANSWER[:start] + damage + ANSWER[start + length :])
+        accept_answer(SOUND_OFFERED, SOUND_ANSWER[:start] + damage + SOUND_ANSWER[start + length :])
     except (MalformedSdp, NoCommonCodec):
         pass

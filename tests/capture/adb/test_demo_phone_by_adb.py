@@ -7,7 +7,6 @@ import pytest
 
 from capture.adb.client import AdbClient
 from capture.adb.command_line import command_line
-from capture.adb.presence import keep_connected
 from capture.adb.screen import read_screen_size
 from capture.demo_phone.phone import PhoneSpec
 from capture.errors import AdbError, AdbTimeout, CommandFailed, DeviceNotFound, DeviceOffline
@@ -160,17 +159,3 @@ async def test_a_phone_that_loses_its_network(adb_client: AdbClient) -> None:
         await until_state(adb_client, phone.address, "offline", "")
         with pytest.raises((DeviceOffline, DeviceNotFound), match=phone.address):
             await adb_client.shell(phone.address, command_line(["true"]))
-
-
-async def test_a_configured_phone_is_connected_and_connected_again(adb_client: AdbClient) -> None:
-    async with connected_phone(adb_client) as phone:
-        await adb_client.disconnect(phone.address)
-        keeping = asyncio.get_running_loop().create_task(
-            keep_connected(adb_client, [phone.address], first_delay=0.05, longest_delay=0.1)
-        )
-        for _ in range(2):
-            await until_state(adb_client, phone.address, "device")
-            await adb_client.disconnect(phone.address)
-        await until_state(adb_client, phone.address, "device")
-        keeping.cancel()
-        await asyncio.gather(keeping, return_exceptions=True)

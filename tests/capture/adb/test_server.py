@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import psutil
@@ -98,6 +99,19 @@ async def test_a_server_of_our_own_is_restarted_when_it_dies() -> None:
             while server.pid in (first, None) or not await answers(client):
                 await asyncio.sleep(0.01)
         assert server.binary == find_adb()
+
+
+@pytest.mark.adb
+async def test_another_program_s_server_is_replaced_by_our_own_when_it_ends() -> None:
+    client = client_on_free_port()
+    async with AsyncExitStack() as theirs:
+        await theirs.enter_async_context(AdbServer.ensure(client, usb=False))
+        async with AdbServer.ensure(client, usb=False) as server:
+            assert server.binary is None
+            await theirs.aclose()
+            async with asyncio.timeout(20):
+                while server.pid is None or not await answers(client):
+                    await asyncio.sleep(0.01)
 
 
 async def test_a_program_that_ends_at_once(tmp_path: Path) -> None:

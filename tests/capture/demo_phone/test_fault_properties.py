@@ -149,7 +149,7 @@ async def test_it_hangs_for_a_while_and_then_answers() -> None:
         await adb.open("shell:setprop demo.fault.hangs 0.2")
         await until(lambda: phone.faults.hangs)
         adb.send(Command.OPEN, 2, 0, b"shell:true\0")
-        closed = []
+        closed: list[int] = []
         while len(closed) < 2:
             packet = await adb.receive()
             assert not phone.faults.hangs

@@ -1,0 +1,129 @@
+"""Opens a phone: asks what it can, and puts the ways to capture it on a ladder."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from capture.adb.client import AdbClient
+from capture.adb.screen import fit_screen
+from capture.encoded_source import Encoding
+from capture.errors import SourceEnded
+from capture.input_events import VideoSize
+from capture.ladder import CaptureMode, Ladder
+from capture.phone_source import OpenMode, PhoneSource
+from capture.probe import PhoneFacts, probe
+from capture.rawvideo import RawvideoSource, open_rawvideo
+from capture.scrcpy.server import ScrcpyServer
+from capture.scrcpy.source import open_scrcpy
+from capture.screen_watch import ScreenWatch
+from capture.screencap import open_screencap
+from capture.screenrecord import ScreenrecordSource, open_screenrecord
+from capture.source import Source
+from encoders.sound_format import SoundFormat
+
+SDK_WITH_SCRCPY = 21
+"""Android 5, which scrcpy's server needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureWishes:
+    """How phones are to be captured."""
+
+    box: VideoSize
+    """The picture is scaled down to fit into it, turned as the phone is."""
+    bit_rate: int
+    """Bits per second."""
+    frame_rate: int
+    """Pictures per second, at most."""
+    preset: str
+    """Of our own encoder, where the phone's is not used."""
+    mode: CaptureMode | None = None
+    """The only way that is wanted; None for the best that works."""
+    scrcpy: ScrcpyServer | None = None
+    sound: SoundFormat | None = None
+    """How the sound is to be coded; None for no sound."""
+
+
+async def open_phone(client: AdbClient, serial: str, wishes: CaptureWishes) -> PhoneSource:
+    """Open the device `serial` in the best way that works.
+
+    Raises `SourceEnded`, which says why for each way, when it cannot be captured, and an `AdbError` when it cannot be
+    reached.
+    """
+    watch = ScreenWatch(client, serial)
+    facts, state = await asyncio.gather(probe(client, serial), watch.poll())
+    excluded = excluded_modes(facts, wishes)
+    if wishes.mode is not None:
+        if wishes.mode in excluded:
+            raise SourceEnded(f"{serial!r} cannot be captured: {wishes.mode.value}: {excluded[wishes.mode]}")
+        modes, excluded = [wishes.mode], {}
+    else:
+        modes = [mode for mode in CaptureMode if mode not in excluded]
+    source = PhoneSource(serial, Ladder(modes, excluded), _ways(client, serial, wishes, facts), watch, state)
+    await source.start()
+    return source
+
+
+def excluded_modes(facts: PhoneFacts, wishes: CaptureWishes) -> Mapping[CaptureMode, str]:
+    """The ways that need not be tried on this phone, and why. `screencap` is never among them."""
+    excluded: dict[CaptureMode, str] = {}
+    lacks_encoder = "the phone has no H.264 encoder" if facts.h264_encoders == () else ""
+    if wishes.scrcpy is None:
+        excluded[CaptureMode.SCRCPY] = "SCRCPY_SERVER_PATH is not set"
+    elif 0 < facts.sdk < SDK_WITH_SCRCPY:
+        excluded[CaptureMode.SCRCPY] = f"the phone's Android is too old (API level {facts.sdk})"
+    elif lacks_encoder:
+        excluded[CaptureMode.SCRCPY] = lacks_encoder
+    if facts.recorder.exists is False:
+        missing = "the phone has no screenrecord"
+        excluded |= {CaptureMode.SCREENRECORD: missing, CaptureMode.RAWVIDEO: missing}
+    else:
+        if lacks_encoder:
+            excluded[CaptureMode.SCREENRECORD] = lacks_encoder
+        if facts.recorder.exists and not facts.recorder.has_raw_frames:
+            excluded[CaptureMode.RAWVIDEO] = "the phone's screenrecord gives no raw frames"
+    return excluded
+
+
+def _ways(client: AdbClient, serial: str, wishes: CaptureWishes, facts: PhoneFacts) -> Mapping[CaptureMode, OpenMode]:
+    encoding = Encoding(bit_rate=wishes.bit_rate, frame_rate=wishes.frame_rate, preset=wishes.preset)
+
+    def fitted(screen: VideoSize) -> VideoSize:
+        return fit_screen(screen, wishes.box)
+
+    async def scrcpy(screen: VideoSize) -> Source:
+        if wishes.scrcpy is None:
+            raise ValueError("scrcpy is not set up")
+        size = fitted(screen)
+        return await open_scrcpy(
+            client,
+            serial,
+            wishes.scrcpy,
+            max_size=max(size.width, size.height),
+            bit_rate=wishes.bit_rate,
+            frame_rate=wishes.frame_rate,
+            sound=wishes.sound,
+        )
+
+    async def screenrecord(screen: VideoSize) -> Source:
+        return await open_screenrecord(client, serial, size=fitted(screen), bit_rate=wishes.bit_rate, sdk=facts.sdk)
+
+    async def rawvideo(screen: VideoSize) -> Source:
+        has_limit = facts.recorder.time_limit is not None
+        return await open_rawvideo(client, serial, size=fitted(screen), encoding=encoding, has_limit=has_limit)
+
+    async def screencap(_: VideoSize) -> Source:
+        return await open_screencap(client, serial, box=wishes.box, encoding=encoding)
+
+    def turn(source: Source, screen: VideoSize) -> None:
+        if isinstance(source, ScreenrecordSource):
+            source.use_size(fitted(screen))
+        elif isinstance(source, RawvideoSource):
+            source.resize(fitted(screen))
+
+    return {
+        CaptureMode.SCRCPY: OpenMode(scrcpy),
+        CaptureMode.SCREENRECORD: OpenMode(screenrecord, turn),
+        CaptureMode.RAWVIDEO: OpenMode(rawvideo, turn),
+        CaptureMode.SCREENCAP: OpenMode(screencap),
+    }
