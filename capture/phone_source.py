@@ -90,6 +90,7 @@ class PhoneSource:
         self._tasks: list[asyncio.Task[None]] = []
         self._closing: set[asyncio.Task[None]] = set()
         self._climbs = asyncio.Event()
+        self._has_audio = False
         self._told: SourceFacts | None = None
         self._facts = SourceFacts(kind="auto", reason="not open yet", keyframe_on_demand=False)
 
@@ -294,10 +295,13 @@ class PhoneSource:
         if live is None:
             return
         self._told = told = live.source.facts
+        # Who joins while a way without sound is taken is to hear it when the better one is back.
+        self._has_audio |= told.has_audio
         reasons = [told.reason, self._ladder.why_not_better(live.mode)]
         self._facts = replace(
             told,
             reason="; ".join(filter(None, reasons)),
+            has_audio=self._has_audio,
             screen=self._state.condition,
             rotation=self._state.rotation * 90,
         )

@@ -47,7 +47,7 @@ class SourceFacts:
     """Whether `request_keyframe` is cheap and answered with one of the next few pictures."""
 
     has_audio: bool = False
-    """Whether sound comes too."""
+    """Whether sound comes too, or came and may come again."""
 
     screen: ScreenCondition = ScreenCondition.SHOWN
     """What the device says of its screen."""

@@ -132,9 +132,8 @@ class Recorder(asyncio.Protocol):
             self._owner.torn(self)
         if self.exit_code == 0:
             self._flush()  # It has ended by itself, and so behind a whole picture.
-        elif self._timer is None and parser.is_pending:
-            # One timer for all chunks of a picture: it looks at the last one when it fires.
-            self._timer = self._loop.call_later(self.quiet, self._check_quiet)
+        elif parser.is_pending:
+            self._await_quiet()
 
     def connection_lost(self, error: Exception | None) -> None:
         # What is pending is left out: the recorder may have died in the middle of it.
@@ -164,6 +163,16 @@ class Recorder(asyncio.Protocol):
 
     def _complain(self, text: bytes) -> None:
         self._complaint = (self._complaint + text)[-_MESSAGE_SIZE:]
+
+    def _await_quiet(self) -> None:
+        """Have `_check_quiet` called when the pipe may have been quiet for long enough since the last chunk."""
+        if self._timer is not None:
+            # One timer does for all chunks of a picture: it looks at the last one when it fires. But one that was set
+            # for a chunk after which more had to come may be far off.
+            if self._timer.when() <= self._loop.time() + self.quiet + _LEAST_WAIT:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_later(self.quiet, self._check_quiet)
 
     def _check_quiet(self) -> None:
         """Give the pending picture, if the pipe was quiet for long enough."""

@@ -31,6 +31,9 @@ LISTEN_PAUSE: Final = 0.03
 END_TIMEOUT: Final = 1.0
 """Seconds that the server has to end by itself when its connections are closed; upstream's own client waits as long."""
 
+LAST_PICTURES_TIMEOUT: Final = 0.5
+"""Seconds for the pictures that are still on their way when the server's end is known from elsewhere."""
+
 CONTROL_BUFFER: Final = 4096
 """Bytes of input that may be on their way to a device that does not read, beside what adb holds."""
 
@@ -118,7 +121,9 @@ class ScrcpySession:
         self._video_parser = VideoParser(version)
         self._video = _Connection(_passing(self._video_parser.feed, owner.video), self._video_lost)
         self._audio = _Connection(_passing(AudioParser(version).feed, owner.audio), self._audio_lost)
-        self._control = _Connection(_passing(DeviceMessageParser().feed, owner.message), self._end, owner.writable)
+        messages = DeviceMessageParser()
+        self._control = _Connection(_passing(messages.feed, owner.message), self._end_soon, owner.writable)
+        self._ending: asyncio.TimerHandle | None = None
         self._complaint = ""
         self._is_torn = False
         self._is_over = False
@@ -142,7 +147,7 @@ class ScrcpySession:
         try:
             await self._server.install(self._client, self._serial)
             self._process = await self._server.start(
-                self._client, self._serial, self.scid, options, lambda: self._end("")
+                self._client, self._serial, self.scid, options, lambda: self._end_soon("")
             )
             await self._connect_all(self._process, has_audio=options.audio_codec is not None)
         except BaseException:
@@ -222,17 +227,30 @@ class ScrcpySession:
     def _audio_lost(self, complaint: str) -> None:
         self._owner.audio_ended(complaint)
 
+    def _end_soon(self, complaint: str) -> None:
+        """Another part than the video is gone: what is on its way still counts."""
+        if self._video.transport is None:
+            self._end(complaint)
+        elif self._ending is None and not self._is_over:
+            self._ending = asyncio.get_running_loop().call_later(LAST_PICTURES_TIMEOUT, self._end, complaint)
+
     def _end(self, complaint: str) -> None:
-        """A part of the session is gone: so is all of it."""
+        """The session is over as a whole."""
         if self._is_over:
             return
         self._is_over = True
+        self._cancel_ending()
         self._complaint = complaint
         for connection in (self._video, self._audio, self._control):
             connection.close()
         self._owner.ended()
 
+    def _cancel_ending(self) -> None:
+        if self._ending is not None:
+            self._ending.cancel()
+
     def _close(self) -> None:
+        self._cancel_ending()
         for part in (self._video, self._audio, self._control, self._process):
             if part is not None:
                 part.close()

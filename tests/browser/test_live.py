@@ -34,9 +34,9 @@ async def demo_serial(service: RunningService) -> str:
 
 
 async def recorders(client: AdbClient, serial: str) -> list[str]:
-    """The recorders that run on the phone."""
+    """What captures the phone's screen on it: scrcpy's server."""
     listing = await client.shell(serial, command_line(["ps", "-A", "-o", "NAME"]))
-    return [line for line in listing.stdout.splitlines() if "screenrecord" in line]
+    return [line for line in listing.stdout.splitlines() if "app_process" in line]
 
 
 @pytest_asyncio.fixture(loop_scope="session")

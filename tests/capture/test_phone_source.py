@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -207,6 +208,20 @@ async def test_the_sound_goes_to_who_listens_whichever_way_it_comes(scene: Scene
     scene.sources[CaptureMode.SCREENRECORD].on_audio(packet)
     scrcpy.on_audio(packet)  # of one that is over
     assert heard == [packet, packet]
+
+
+async def test_who_joins_after_a_fall_may_hear_the_sound_that_comes_back(scene: Scene) -> None:
+    scrcpy = await scene.start()
+    scrcpy.facts = replace(scrcpy.facts, has_audio=True)
+    scrcpy.keyframe()
+    await take(scene.source)
+    assert scene.source.facts.has_audio
+    scrcpy.end()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(take(scene.source))
+        await until(lambda: CaptureMode.SCREENRECORD in scene.sources)
+        scene.sources[CaptureMode.SCREENRECORD].keyframe()
+    assert (scene.source.facts.kind, scene.source.facts.has_audio) == ("screenrecord", True)
 
 
 async def test_a_turned_screen_is_told_to_the_source_and_to_the_facts(scene: Scene) -> None:

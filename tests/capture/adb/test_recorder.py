@@ -17,6 +17,7 @@ from capture.adb.recorder import Recorder, screenrecord_command
 from capture.adb.wire import EXIT, STDERR, STDOUT
 from capture.input_events import VideoSize
 from encoders.access_unit import AccessUnit
+from encoders.annexb import split_nal_units
 from tests.capture.adb.fake_recorder import idr, slice_
 from tests.capture.adb.fake_server import TIMEOUT, packet
 from tests.waiting import until
@@ -115,6 +116,21 @@ def test_a_busy_event_loop_is_not_a_quiet_pipe(run: Run) -> None:
             phone.sendall(slice_(2))
             await owner.next_picture()
             assert owner.torn_pictures == 0
+
+    run(scenario())
+
+
+@runs
+def test_the_rest_of_a_picture_ends_a_long_wait_for_it(run: Run) -> None:
+    async def scenario() -> None:
+        data = idr(1, size=3_001)
+        async with connected(10 * TIMEOUT, is_raw=True) as (owner, recorder, _, phone):
+            phone.sendall(data[:1_501])
+            await until(lambda: recorder.last_at)
+            recorder.quiet = 0.01
+            phone.sendall(data[1_501:])
+
+            assert (await owner.next_picture()).nal_units == tuple(split_nal_units(data))
 
     run(scenario())
 
