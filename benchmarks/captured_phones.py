@@ -4,23 +4,18 @@ The stages are measured by leaving work out: first a process that only captures,
 the same phones send the same pictures.
 """
 
-import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.child import child
-from benchmarks.errors import BenchmarkError
-from benchmarks.machine import Cores, cpu_seconds
+from benchmarks.capture_stage import Way, run_stage
+from benchmarks.machine import Cores
 from benchmarks.measurement import Measurement, measure
-from benchmarks.phones import Phones, phones
+from benchmarks.phones import phones
 from benchmarks.receivers import receivers
 from benchmarks.sender import media_service
 from benchmarks.table import table
 from benchmarks.viewer import PLAYER
 
-_START_TIMEOUT = 30.0
-_SETTLE = 2.0
 _JOIN_TIMEOUT = 20.0
 
 
@@ -48,7 +43,7 @@ class CapturedPhones:
 def run(count: int, clip: Path, cores: Cores, seconds: float) -> CapturedPhones:
     """Measure `count` phones for `seconds` each time. Raises `BenchmarkError`."""
     with phones(clip, count, cores) as captured:
-        capture, adb, pictures = _capture_only(captured, cores, seconds)
+        stage = run_stage(Way.SCREENRECORD, captured, cores, seconds)
         environment = {"ANDROID_ADB_SERVER_PORT": str(captured.adb_port)}
         with media_service({}, cores, environment) as sender, receivers(cores) as viewers:
             watched = measure(
@@ -62,29 +57,14 @@ def run(count: int, clip: Path, cores: Cores, seconds: float) -> CapturedPhones:
                 seconds=seconds,
                 clip=clip,
             )
-    return CapturedPhones(count, adb / count, capture / count, watched.sender_core / count, pictures / count, watched)
-
-
-def _capture_only(captured: Phones, cores: Cores, seconds: float) -> tuple[float, float, float]:
-    """The shares of a core that capturing all and the adb server take, and the pictures per second that came."""
-    command = [sys.executable, "-m", "benchmarks.capture_stage", str(captured.adb_port), *captured.serials]
-    with child(command, cores.sender, name="capture stage") as stage:
-        stage.wait_until(lambda: "\n" in stage.printed(), _START_TIMEOUT)
-        time.sleep(_SETTLE)
-        pictures, began = _last(stage.printed()), time.monotonic()
-        cpu, adb = cpu_seconds(stage.process_id), captured.adb_cpu_seconds()
-        time.sleep(seconds)
-        elapsed = time.monotonic() - began
-        cpu, adb = cpu_seconds(stage.process_id) - cpu, captured.adb_cpu_seconds() - adb
-        pictures = _last(stage.printed()) - pictures
-    if pictures <= 0:
-        raise BenchmarkError("the capturing process got no pictures")
-    return cpu / elapsed, adb / elapsed, pictures / elapsed
-
-
-def _last(printed: str) -> int:
-    """The newest line that is a number; others are warnings."""
-    return int(next(line for line in reversed(printed.splitlines()) if line.isdecimal()))
+    return CapturedPhones(
+        phones=count,
+        adb_server=stage.adb_core / count,
+        capture=stage.core / count,
+        service=watched.sender_core / count,
+        capture_pictures_per_second=stage.pictures.arrived / stage.seconds / count,
+        watched=watched,
+    )
 
 
 def print_captured(result: CapturedPhones) -> None:

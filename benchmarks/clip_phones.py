@@ -1,129 +1,105 @@
-"""Phones that cost nearly nothing: a real adb connects to them, and their `screenrecord` plays a clip at its pace.
+"""Demo phones that cost nearly nothing: they play a clip that was coded beforehand, and neither draw nor encode.
 
-Fifty demo phones that draw and encode would fill the machine that is to be measured. These send coded pictures only.
+Fifty demo phones that do would fill the machine that is to be measured. All but their recorder and scrcpy's server is
+the demo phone's.
 
     python -m benchmarks.clip_phones CLIP COUNT      prints the addresses for `adb connect`, then serves
+
+Each write of a phone's program is an ADB packet of its own, which is the worst that can come: `screenrecord` writes
+whole pages and then the rest, scrcpy's server a header and then its packet.
 """
 
 import asyncio
-import struct
+import random
 import sys
 import time
-from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Final
 
-from benchmarks.clip import access_units
-from capture.demo_phone.adb_wire import MAX_PAYLOAD, Command, Packet, PacketParser, serialize
+import uvloop
 
-_FRAMES_PER_SECOND = 30
-_VERSION = 0x01000001
-_BANNER = b"device::ro.product.name=clip;ro.product.model=Clip;ro.product.device=clip;features=shell_v2,cmd"
-_STDOUT, _EXIT = 1, 3  # AOSP packages/modules/adb, shell_protocol.h
-_ANSWERS = {"getprop ro.build.version.sdk": b"34\n", "wm size": b"Physical size: 720x1280\n"}
+from benchmarks.clip_media import PICTURE_PERIOD, CodedPicture, Media, play
+from benchmarks.clip_scrcpy import ClipServer
+from benchmarks.put_out import COMMAND, PICTURES, SOUND, Piece
+from capture.demo_phone.adb_stream import AdbStream
+from capture.demo_phone.adbd import Service
+from capture.demo_phone.commands import COMMANDS
+from capture.demo_phone.farm import DemoPhone
+from capture.demo_phone.phone import PhoneSpec
+from capture.demo_phone.shell import Invocation, Shell
+from capture.demo_phone.stdio import FramedStdio, RawStdio
 
-
-class _Service:
-    """One open ADB stream: at most one WRTE is under way (AOSP packages/modules/adb, docs/dev/protocol.md)."""
-
-    def __init__(self, send: Callable[[Command, int, int, bytes], None], local: int, remote: int) -> None:
-        self._send, self._local, self._remote = send, local, remote
-        self._acknowledged = asyncio.Event()
-        self.task: asyncio.Task[None] | None = None
-        send(Command.OKAY, local, remote, b"")
-
-    def acknowledged(self) -> None:
-        self._acknowledged.set()
-
-    async def write(self, data: bytes) -> None:
-        self._acknowledged.clear()
-        self._send(Command.WRTE, self._local, self._remote, data)
-        await self._acknowledged.wait()
-
-    def close(self) -> None:
-        self._send(Command.CLSE, self._local, self._remote, b"")
+_SOUND_BIT_RATE: Final = 64_000
+_SDK: Final = 34
+"""Android 14, whose recorders end when they are told to."""
+_PAGE: Final = 4096
 
 
-class ClipPhone(asyncio.Protocol):
-    """The device's end of one adb connection."""
+class ClipPhone(DemoPhone):
+    """One of them."""
 
-    def __init__(self, pictures: list[bytes]) -> None:
-        self._pictures = pictures
-        self._parser = PacketParser()
-        self._transport: asyncio.Transport | None = None
-        self._services: dict[int, _Service] = {}
-        self._opened = 0
+    def __init__(self, name: str, media: Media, delay: float) -> None:
+        """Its encoder gives the first picture `delay` seconds after it was started."""
+        super().__init__(PhoneSpec(name=name, width=media.width, height=media.height, sdk=_SDK, still=True))
+        self._media = media
+        self._delay = delay
+        self._put_out: dict[str, list[Piece]] = {PICTURES: [], SOUND: []}
+        self._programs = {
+            **COMMANDS,
+            "app_process": self._serve_scrcpy,
+            "screenrecord": self._record,
+            COMMAND: self._tell_put_out,
+        }
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+    def find_service(self, name: str) -> Service | None:
+        kind, _, line = name.partition(":")
+        if not kind.startswith("shell,v2") and kind != "exec":
+            return super().find_service(name)
 
-    def connection_lost(self, error: Exception | None) -> None:
-        for number in tuple(self._services):
-            self._end(number)
+        async def run(stream: AdbStream) -> None:
+            stdio = RawStdio(stream) if kind == "exec" else FramedStdio(stream)
+            await stdio.exit(await Shell(self, self._programs, stdio).run(line))
 
-    def data_received(self, data: bytes) -> None:
-        self._parser.feed(data)
-        while (packet := self._parser.next_packet()) is not None:
-            match packet.command:
-                case Command.CNXN:
-                    self._parser.version = min(packet.argument0, _VERSION)
-                    self._send(Command.CNXN, _VERSION, MAX_PAYLOAD, _BANNER)
-                case Command.OPEN:
-                    self._open(packet)
-                case Command.OKAY if packet.argument1 in self._services:
-                    self._services[packet.argument1].acknowledged()
-                case Command.CLSE:
-                    self._end(packet.argument1)
-                case _:
-                    pass
+        return run
 
-    def _send(self, command: Command, argument0: int, argument1: int, payload: bytes) -> None:
-        if self._transport is not None:
-            self._transport.write(serialize(Packet(command, argument0, argument1, payload), self._parser.version))
+    async def _record(self, invocation: Invocation) -> int:
+        if "--output-format=h264" not in invocation.arguments:
+            return await COMMANDS["screenrecord"](invocation)
 
-    def _open(self, packet: Packet) -> None:
-        self._opened += 1
-        number = self._opened
-        service = self._services[number] = _Service(self._send, number, packet.argument0)
-        command = packet.payload.rstrip(b"\0").decode().partition(":")[2].removeprefix("exec ")
-        service.task = asyncio.get_running_loop().create_task(self._run(number, service, command))
+        async def write(picture: CodedPicture) -> None:
+            whole_pages = len(picture.stream) // _PAGE * _PAGE
+            for part in (picture.stream[:whole_pages], picture.stream[whole_pages:]):
+                if part:
+                    await invocation.stdio.write(part)
+            self._put_out[PICTURES].append(Piece(picture.digest, time.monotonic(), len(picture.stream)))
 
-    async def _run(self, number: int, service: _Service, command: str) -> None:
-        if command.startswith("screenrecord "):
-            await self._record(service)
-        await service.write(_shell(_STDOUT, _ANSWERS.get(command, b"\n")))
-        await service.write(_shell(_EXIT, b"\0"))
-        service.close()
-        self._services.pop(number, None)
+        await play(self._media.pictures, write, period=PICTURE_PERIOD, delay=self._delay)
+        return 0
 
-    async def _record(self, service: _Service) -> None:
-        started, number = time.monotonic(), 0
-        while True:
-            await service.write(_shell(_STDOUT, self._pictures[number % len(self._pictures)]))
-            number += 1
-            await asyncio.sleep(max(0.0, started + number / _FRAMES_PER_SECOND - time.monotonic()))
+    async def _serve_scrcpy(self, invocation: Invocation) -> int:
+        _, _, *arguments = invocation.arguments
+        server = ClipServer(self._media, arguments, self._put_out[PICTURES], self._put_out[SOUND])
+        await server.run(self.sockets, self._delay)
+        return 0
 
-    def _end(self, number: int) -> None:
-        service = self._services.pop(number, None)
-        if service is not None and service.task is not None:
-            service.task.cancel()
-            service.close()
-
-
-def _shell(stream: int, data: bytes) -> bytes:
-    return struct.pack("<BI", stream, len(data)) + data
+    async def _tell_put_out(self, invocation: Invocation) -> int:
+        [name] = invocation.arguments
+        await invocation.print("\n".join(map(str, self._put_out[name])))
+        return 0
 
 
 async def _serve(clip: Path, count: int) -> None:
-    pictures = access_units(clip)
-    loop = asyncio.get_running_loop()
-    servers = [await loop.create_server(lambda: ClipPhone(pictures), "127.0.0.1", 0) for _ in range(count)]
-    for server in servers:
-        host, port = server.sockets[0].getsockname()
-        print(f"{host}:{port}")
-    print("ready", flush=True)
-    await asyncio.Event().wait()
+    media = Media.load(clip, _SOUND_BIT_RATE)
+    phases = random.Random(count)
+    async with AsyncExitStack() as stack:
+        for number in range(count):
+            # The phones' pictures fall together no more than those of real phones do.
+            phone = ClipPhone(f"clip{number}", media, phases.uniform(0.0, PICTURE_PERIOD))
+            print((await stack.enter_async_context(phone)).address)
+        print("ready", flush=True)
+        await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(Path(sys.argv[1]), int(sys.argv[2])))
+    uvloop.run(_serve(Path(sys.argv[1]), int(sys.argv[2])))

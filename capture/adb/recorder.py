@@ -26,7 +26,7 @@ from encoders.errors import BitstreamError
 PIPE_CHUNK = 4096
 """A chunk that is a multiple of this many bytes was probably cut by a pipe rather than by the end of a picture."""
 
-MORE_TO_COME = 4
+MORE_TO_COME = 12
 """How many times longer the pipe must be quiet after such a chunk."""
 
 _LEAST_WAIT = 0.001  # the resolution of an event loop's timers
