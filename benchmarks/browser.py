@@ -9,20 +9,19 @@ Phone, adb server, service and browser share this machine's cores, so each has l
 import argparse
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Page
 
-from benchmarks import chromium
 from benchmarks.child import child
 from benchmarks.errors import BenchmarkError
-from benchmarks.instruments import instruments
 from benchmarks.machine import Cores, Machine, cpu_seconds
 from benchmarks.measurement import quantile
-from benchmarks.sender import Sender, free_port, media_service
+from benchmarks.page import join_again_and_again, launched, live_page
+from benchmarks.sender import free_port, media_service
 from benchmarks.table import table, write_json
 
 _START_TIMEOUT = 60.0
@@ -92,16 +91,16 @@ def main() -> None:
 async def measure(joins: int, taps: int, seconds: float) -> Figures:
     """Raises `BenchmarkError` when something does not come up."""
     everywhere = Cores(Cores.split().sender | Cores.split().others, Cores.split().sender | Cores.split().others)
-    with _phone(everywhere) as (phone, phone_process), _phone(everywhere, "--still") as (still, _):
+    with demo_phone(everywhere) as (phone, phone_process), demo_phone(everywhere, "--still") as (still, _):
         environment = {"ADB_DEVICES": f"{phone},{still}"}
         with media_service({}, everywhere, environment) as service:
-            async with _browser() as browser:
-                page = await _viewer(browser, service, phone)
+            async with launched() as browser:
+                page = await live_page(browser, service, phone)
                 moving = await _moving(page, service.process.process_id, phone_process, seconds)
-                joined = await _joins(browser, service, phone, joins)
+                joined = await join_again_and_again(browser, service, phone, joins)
                 tapped = [await page.evaluate("tap()") for _ in range(taps)]
                 await page.close()
-                page = await _viewer(browser, service, still)
+                page = await live_page(browser, service, still)
                 ends = [await _end_of_a_burst(page) for _ in range(taps)]
     firsts, lives = sorted(each["first"] for each in joined), sorted(each["live"] for each in joined)
     tapped, ends = sorted(tapped), sorted(ends)
@@ -139,18 +138,6 @@ async def _moving(page: Page, service: int, phone: int, seconds: float) -> Movin
     )
 
 
-async def _joins(browser: Browser, service: Sender, device: str, count: int) -> list[dict[str, float]]:
-    """Join again and again from one warm page, while another keeps the stream running."""
-    page = await _viewer(browser, service, device)
-    found = []
-    for number in range(count):
-        # Spread over the 10 s between the phone's keyframes, in no order that could fit them.
-        await asyncio.sleep(0.2 + (number * 0.618) % 1)
-        found.append(await page.evaluate("join", device))
-    await page.close()
-    return found
-
-
 async def _end_of_a_burst(page: Page) -> float:
     """Touch a still phone; the delay of the last picture before it is still again."""
     await page.evaluate("tap()")
@@ -161,35 +148,13 @@ async def _end_of_a_burst(page: Page) -> float:
 
 
 @contextmanager
-def _phone(cores: Cores, *arguments: str) -> Iterator[tuple[str, int]]:
+def demo_phone(cores: Cores, *arguments: str) -> Iterator[tuple[str, int]]:
     """A demo phone's address and process."""
     port = free_port()
     command = [sys.executable, "-m", "capture.demo_phone", "--port", str(port), *arguments]
     with child(command, cores.others, name="demo phone") as process:
         process.wait_until(lambda: "demo phone at" in process.printed(), _START_TIMEOUT)
         yield f"127.0.0.1:{port}", process.process_id
-
-
-@asynccontextmanager
-async def _browser() -> AsyncIterator[Browser]:
-    path = chromium.find()
-    if path is None:
-        raise BenchmarkError(f"no browser: install one of {', '.join(chromium.NAMES)}")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=list(chromium.ARGUMENTS))
-        print(f"Chromium {browser.version}")
-        yield browser
-        await browser.close()
-
-
-async def _viewer(browser: Browser, service: Sender, device: str) -> Page:
-    """The viewer page, live."""
-    page = await browser.new_page(viewport={"width": 1280, "height": 900})
-    await page.goto(f"{service.base_url}/?device={device}")
-    await page.add_script_tag(content=instruments(), type="module")
-    await page.wait_for_function("window.until !== undefined")
-    await page.evaluate("until(() => viewer()?.caughtUpAt)")
-    return page
 
 
 if __name__ == "__main__":

@@ -70,6 +70,16 @@ class Ladder:
             record.failures += 1
             record.paused_until = now + min(self._first_pause * 2 ** (record.failures - 1), LONGEST_PAUSE)
 
+    def forgive(self, now: float) -> None:
+        """Why ways have failed is over: each of them may be tried at once."""
+        for record in self._records.values():
+            record.failures = 0
+            record.paused_until = min(record.paused_until, now)
+
+    def is_last(self, mode: CaptureMode) -> bool:
+        """Whether there is no way below `mode`."""
+        return mode is next(reversed(self._records))
+
     def climb_at(self, mode: CaptureMode) -> float | None:
         """When a way better than `mode` may be tried again; None when there is none better."""
         better = [record.paused_until for _, record in self._better(mode)]

@@ -1,16 +1,18 @@
 """Opens a phone: asks what it can, and puts the ways to capture it on a ladder."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from capture.adb.client import AdbClient
+from capture.adb.command_line import command_line
 from capture.adb.screen import fit_screen
 from capture.encoded_source import Encoding
-from capture.errors import SourceEnded
+from capture.errors import AdbError, AdbUnavailable, SourceEnded
 from capture.input_events import VideoSize
 from capture.ladder import CaptureMode, Ladder
-from capture.phone_source import OpenMode, PhoneSource
+from capture.live_source import OpenMode
+from capture.phone_source import PhoneSource
 from capture.probe import PhoneFacts, probe
 from capture.rawvideo import RawvideoSource, open_rawvideo
 from capture.scrcpy.server import ScrcpyServer
@@ -23,6 +25,9 @@ from encoders.sound_format import SoundFormat
 
 SDK_WITH_SCRCPY = 21
 """Android 5, which scrcpy's server needs."""
+
+ANSWER_TIMEOUT = 5.0
+"""Seconds in which a phone that is there answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,13 @@ async def open_phone(client: AdbClient, serial: str, wishes: CaptureWishes) -> P
     reached.
     """
     watch = ScreenWatch(client, serial)
-    facts, state = await asyncio.gather(probe(client, serial), watch.poll())
+    looking = asyncio.get_running_loop().create_task(watch.poll())
+    try:
+        facts = await probe(client, serial)
+        state = await looking
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
     excluded = excluded_modes(facts, wishes)
     if wishes.mode is not None:
         if wishes.mode in excluded:
@@ -115,6 +126,19 @@ def _ways(client: AdbClient, serial: str, wishes: CaptureWishes, facts: PhoneFac
     async def screencap(_: VideoSize) -> Source:
         return await open_screencap(client, serial, box=wishes.box, encoding=encoding)
 
+    def checked(opened: Callable[[VideoSize], Awaitable[Source]]) -> Callable[[VideoSize], Awaitable[Source]]:
+        async def open_or_say_whose_fault(screen: VideoSize) -> Source:
+            try:
+                return await opened(screen)
+            except AdbUnavailable:
+                raise
+            except AdbError as error:
+                # A phone that answers is not gone: this way does not work on it, as when nothing can be pushed.
+                await client.shell(serial, command_line(["true"]), timeout=ANSWER_TIMEOUT)
+                raise SourceEnded(str(error)) from error
+
+        return open_or_say_whose_fault
+
     def turn(source: Source, screen: VideoSize) -> None:
         if isinstance(source, ScreenrecordSource):
             source.use_size(fitted(screen))
@@ -122,8 +146,8 @@ def _ways(client: AdbClient, serial: str, wishes: CaptureWishes, facts: PhoneFac
             source.resize(fitted(screen))
 
     return {
-        CaptureMode.SCRCPY: OpenMode(scrcpy),
-        CaptureMode.SCREENRECORD: OpenMode(screenrecord, turn),
-        CaptureMode.RAWVIDEO: OpenMode(rawvideo, turn),
-        CaptureMode.SCREENCAP: OpenMode(screencap),
+        CaptureMode.SCRCPY: OpenMode(checked(scrcpy)),
+        CaptureMode.SCREENRECORD: OpenMode(checked(screenrecord), turn),
+        CaptureMode.RAWVIDEO: OpenMode(checked(rawvideo), turn),
+        CaptureMode.SCREENCAP: OpenMode(checked(screencap)),
     }

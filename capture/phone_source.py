@@ -10,7 +10,7 @@ lower one's pictures flow on. Its reader sees one stream:
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
@@ -18,18 +18,12 @@ import structlog
 
 from capture.controller import Controller
 from capture.errors import AdbError, CaptureError, SourceEnded
-from capture.input_events import VideoSize
 from capture.ladder import CaptureMode, Ladder
+from capture.live_source import LiveSource, OpenMode
 from capture.screen_watch import ScreenState
-from capture.source import AudioSink, Source, SourceFacts, WakefulSource, ignore_audio
+from capture.source import AudioSink, ScreenCondition, Source, SourceFacts, WakefulSource, ignore_audio
 from capture.splice import Splice
 from encoders.access_unit import AccessUnit
-
-_FIRST_PICTURE = 8.0
-"""Seconds that a source has to show its first picture; a slow phone takes two to start scrcpy's server."""
-
-_CLOSING = 2.0
-"""Seconds for which the next source waits for the last one's end: the phone may have room for one encoder only."""
 
 log = structlog.get_logger(__name__)
 
@@ -43,28 +37,19 @@ class Watch(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class OpenMode:
-    """How one way of capture is opened on this phone."""
+class PhoneTimes:
+    """What is expected of a phone's sources, in seconds."""
 
-    open: Callable[[VideoSize], Awaitable[Source]]
-    """For a screen that has this size now, as it is turned."""
-    turn: Callable[[Source, VideoSize], None] | None = None
-    """Tells the source that the screen has this size now; None where it notices by itself."""
-
-
-@dataclass(slots=True)
-class _Live:
-    """A source whose pictures flow, or are about to."""
-
-    mode: CaptureMode
-    source: Source
-    pictures: AsyncIterator[AccessUnit]
-    number: int
-    began_at: float
-    has_begun: bool = False
-    """Whether a picture has come."""
-    first: AccessUnit | None = None
-    """The picture that was waited for before it replaced another one."""
+    first_picture: float = 8.0
+    """A source has failed if it shows no picture by then; a slow phone takes two to start scrcpy's server."""
+    first_dark_picture: float = 1.5
+    """The same while the screen is off: most ways show nothing then, and the last one shows that."""
+    closing: float = 2.0
+    """For which the next source waits for the last one's end: the phone may have room for one encoder only."""
+    flowing: float = 3.0
+    """A phone that cannot be asked how its screen is has not gone for so long after its last picture."""
+    next_question: float = 1.0
+    """Lies then before it is asked again."""
 
 
 class PhoneSource:
@@ -72,7 +57,14 @@ class PhoneSource:
     when every way of capture has failed."""
 
     def __init__(
-        self, serial: str, ladder: Ladder, modes: Mapping[CaptureMode, OpenMode], watch: Watch, state: ScreenState
+        self,
+        serial: str,
+        ladder: Ladder,
+        modes: Mapping[CaptureMode, OpenMode],
+        watch: Watch,
+        state: ScreenState,
+        *,
+        times: PhoneTimes = PhoneTimes(),
     ) -> None:
         """`modes` has those of the `ladder`, `state` is the screen's at this moment. `start` opens the first."""
         self._serial = serial
@@ -80,12 +72,16 @@ class PhoneSource:
         self._modes = modes
         self._watch = watch
         self._state = state
+        self._times = times
+        self._picture_at = float("-inf")
         self._on_audio: AudioSink = ignore_audio
         self._splice = Splice()
-        self._live: _Live | None = None
-        self._successor: _Live | None = None
+        self._live: LiveSource | None = None
+        self._successor: LiveSource | None = None
         self._opened = 0
-        self._failure: CaptureError | None = None
+        self._failure: AdbError | None = None
+        self._opening: asyncio.Timeout | None = None
+        """Ends the opening of what comes after a source that failed."""
         self._closed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._closing: set[asyncio.Task[None]] = set()
@@ -121,11 +117,13 @@ class PhoneSource:
         self._live = await self._open_best()
         self._live.source.on_audio = self._on_audio
         self._tell()
+        if reason := self._ladder.why_not_better(self._live.mode):
+            log.info("capture is not at its best", device=self._serial, mode=self._live.mode, reason=reason)
         self._tasks = [loop.create_task(self._follow_screen()), loop.create_task(self._climb())]
 
     def __aiter__(self) -> Self:
         if self._live is not None:
-            self._live.pictures = aiter(self._live.source)
+            self._live.restart()
         return self
 
     async def __anext__(self) -> AccessUnit:
@@ -133,27 +131,11 @@ class PhoneSource:
             live = self._live
             if live is None or self._closed.is_set():
                 raise StopAsyncIteration
-            complaint = "it ended"
-            access_unit = None
-            if live.first is not None:
-                access_unit, live.first = live.first, None
-            else:
-                try:
-                    if live.has_begun:
-                        access_unit = await anext(live.pictures)
-                    else:
-                        async with asyncio.timeout(_FIRST_PICTURE):
-                            access_unit = await anext(live.pictures)
-                        live.has_begun = True
-                except StopAsyncIteration:
-                    pass
-                except SourceEnded as error:
-                    complaint = str(error)
-                except TimeoutError:
-                    complaint = f"no picture came within {_FIRST_PICTURE:g} s"
+            access_unit = await live.next(self._patience(live))
             if access_unit is None:
-                await self._replace(live, complaint)
+                await self._replace(live)
                 continue
+            self._picture_at = time.monotonic()
             spliced = self._splice.take(live.number, access_unit)
             if spliced is not None:
                 return spliced
@@ -177,55 +159,86 @@ class PhoneSource:
                 await each.source.aclose()
         await asyncio.gather(*self._closing)
 
-    async def _replace(self, live: _Live, complaint: str) -> None:
+    def _patience(self, live: LiveSource) -> float:
+        """Seconds to wait for the first picture of `live`."""
+        is_last_resort = self._ladder.is_last(live.mode)
+        return self._times.first_dark_picture if self._is_dark and not is_last_resort else self._times.first_picture
+
+    @property
+    def _is_dark(self) -> bool:
+        return self._state.condition is ScreenCondition.OFF
+
+    async def _replace(self, live: LiveSource) -> None:
         """Go on with another source than `live`, which has ended. Raises what `_open_best` does."""
-        successor, self._successor = self._successor, None
         live.source.on_audio = ignore_audio
         if self._closed.is_set():
             raise StopAsyncIteration
         if self._failure is not None:
             raise self._failure
+        successor, self._successor = self._successor, None
         if successor is None:
             self._live = None
-            successor = await self._step_down(live, complaint)
+            successor = await self._step_down(live)
         self._live = successor
         successor.source.on_audio = self._on_audio
+        successor.turn(self._state.size)
         self._tell()
         self._climbs.set()
 
-    async def _step_down(self, live: _Live, complaint: str) -> _Live:
+    async def _step_down(self, live: LiveSource) -> LiveSource:
         """What comes after `live`, which failed."""
         now = time.monotonic()
         lasted = now - live.began_at
+        complaint = self._complaint(live)
         self._ladder.failed(live.mode, complaint, now, lasted=lasted)
-        log.warning("capture failed", device=self._serial, mode=live.mode, reason=complaint, after=round(lasted, 1))
-        await asyncio.wait({self._close_soon(live.source)}, timeout=_CLOSING)
-        successor = await self._open_best()
-        if self._closed.is_set():
+        try:
+            async with asyncio.timeout(None) as self._opening:
+                await asyncio.wait({self._close_soon(live.source)}, timeout=self._times.closing)
+                successor = await self._open_best()
+        except TimeoutError:
+            pass  # The phone is gone meanwhile.
+        else:
+            if self._failure is None and not self._closed.is_set():
+                # When nothing is left, whoever reads is told, and may say so once for the same trouble again and again.
+                log.warning(
+                    "capture failed",
+                    device=self._serial,
+                    mode=live.mode,
+                    reason=complaint,
+                    after=round(lasted, 1),
+                    next=successor.mode,
+                )
+                return successor
             await successor.source.aclose()
-            raise StopAsyncIteration
-        return successor
+        finally:
+            self._opening = None
+        raise self._failure or StopAsyncIteration
 
-    async def _open_best(self) -> _Live:
+    def _complaint(self, live: LiveSource) -> str:
+        return live.complaint + ("" if live.has_begun or not self._is_dark else ": the screen is off")
+
+    async def _open_best(self) -> LiveSource:
         """Open the best way that is not paused; raises `SourceEnded` when there is none left."""
         while (mode := self._ladder.choose(time.monotonic())) is not None:
             try:
                 return await self._open(mode)
             except SourceEnded as error:
                 self._ladder.failed(mode, str(error), time.monotonic(), lasted=0.0)
-                log.info("capture not possible", device=self._serial, mode=mode, reason=str(error))
         raise SourceEnded(f"{self._serial!r} cannot be captured: {self._ladder.complaints()}")
 
-    async def _open(self, mode: CaptureMode) -> _Live:
-        source = await self._modes[mode].open(self._state.size)
+    async def _open(self, mode: CaptureMode) -> LiveSource:
+        size = self._state.size
+        source = await self._modes[mode].open(size)
         self._opened += 1
-        return _Live(mode, source, aiter(source), self._opened, time.monotonic())
+        return LiveSource(mode, self._modes[mode], source, self._opened, size)
 
     async def _climb(self) -> None:
         """Try a better way whenever one may work again. Ends only by being cancelled."""
         while True:
             live = self._live
-            due = self._ladder.climb_at(live.mode) if live is not None else None
+            # A better one that is not taken yet is what the next climb begins from.
+            may_climb = live is not None and self._successor is None
+            due = self._ladder.climb_at(live.mode) if live is not None and may_climb else None
             self._climbs.clear()
             try:
                 async with asyncio.timeout(None if due is None else max(0.0, due - time.monotonic())):
@@ -238,48 +251,64 @@ class PhoneSource:
         mode = self._ladder.better_than(live.mode, time.monotonic()) if live is not None else None
         if mode is None or live is None:
             return
+        better = None
         try:
             better = await self._open(mode)
+            has_begun = await better.begin(self._patience(better))
+            complaint = self._complaint(better)
         except CaptureError as error:
-            self._ladder.failed(mode, str(error), time.monotonic(), lasted=0.0)
-            self._tell()
-            return
-        try:
-            async with asyncio.timeout(_FIRST_PICTURE):
-                better.first = await anext(better.pictures)
-                better.has_begun = True
-        except (CaptureError, TimeoutError, StopAsyncIteration) as error:
-            self._ladder.failed(mode, str(error) or "no picture came", time.monotonic(), lasted=0.0)
-            await better.source.aclose()
-            self._tell()
+            has_begun, complaint = False, str(error)
         except BaseException:
-            await better.source.aclose()
+            if better is not None:
+                self._close_soon(better.source)
             raise
-        else:
-            if not self._is_live(live):  # It failed meanwhile, and another one is opened in its place.
-                await better.source.aclose()
-                return
+        if has_begun and self._is_live(live):
             log.info("capture improved", device=self._serial, mode=mode, before=live.mode)
             self._successor = better
             self._close_soon(live.source)
+            return
+        # One that has begun came too late: the lower one failed meanwhile, and another one is opened in its place.
+        if not has_begun:
+            self._ladder.failed(mode, complaint, time.monotonic(), lasted=0.0)
+            self._tell()
+        if better is not None:
+            self._close_soon(better.source)
 
-    def _is_live(self, live: _Live) -> bool:
+    def _is_live(self, live: LiveSource) -> bool:
         return self._live is live
 
     async def _follow_screen(self) -> None:
-        try:
-            await self._watch.run(self._screen_changed)
-        except AdbError as error:
-            self._failure = error
-            if self._live is not None:
-                self._close_soon(self._live.source)
+        """Tell how the screen is until the phone is gone."""
+        trouble = ""
+        while True:
+            try:
+                await self._watch.run(self._screen_changed)
+            except AdbError as error:
+                if time.monotonic() - self._picture_at >= self._times.flowing:
+                    self._give_up(error)
+                    return
+                if str(error) != trouble:
+                    trouble = str(error)
+                    log.warning("the screen is not known", device=self._serial, reason=trouble)
+            await asyncio.sleep(self._times.next_question)
+
+    def _give_up(self, error: AdbError) -> None:
+        """Have the iteration end by `error`."""
+        self._failure = error
+        if self._live is not None:
+            self._close_soon(self._live.source)
+        elif self._opening is not None:
+            self._opening.reschedule(asyncio.get_running_loop().time())
 
     def _screen_changed(self, state: ScreenState) -> None:
-        is_turned = state.size != self._state.size
+        was_dark = self._is_dark
         self._state = state
-        live = self._live
-        if is_turned and live is not None and (turn := self._modes[live.mode].turn) is not None:
-            turn(live.source, state.size)
+        if self._live is not None:
+            self._live.turn(state.size)
+        if was_dark and not self._is_dark:
+            # What showed nothing in the dark need not wait until its pause is over.
+            self._ladder.forgive(time.monotonic())
+            self._climbs.set()
         self._tell()
 
     def _close_soon(self, source: Source) -> asyncio.Task[None]:

@@ -25,6 +25,9 @@ from capture.source import ScreenCondition
 POLLS_PER_WINDOW: Final = 5
 """The windows are looked at in one of so many polls, and whenever another one gets the focus: they are many."""
 
+SLOW_AFTER: Final = 0.2
+"""Of the time that a look may take: then the phone is asked whether it answers at all."""
+
 _MARK: Final = "=== "
 
 log = structlog.get_logger(__name__)
@@ -96,6 +99,7 @@ class ScreenWatch:
         self._timeout = timeout
         self._wake = asyncio.Event()
         self._can_filter = True
+        self._are_services_silent = False
         self._focus: str | None = None
         self._is_secure = False
         self._polls = 0
@@ -137,14 +141,38 @@ class ScreenWatch:
         Raises an `AdbError`: `AdbTimeout` when it does not answer at all, `DeviceOffline` and `DeviceNotFound` when it
         is gone, `AdbProtocolError` when it has never told its size. If only its services hang, all stays as it was.
         """
+        looking = asyncio.get_running_loop().create_task(self._look())
         try:
-            self.state = await self._look()
-        except AdbTimeout as error:
+            await asyncio.wait({looking}, timeout=SLOW_AFTER * self._timeout)
+            if not looking.done():
+                await self._check_it_answers(looking)
+            self.state = await self._unless_silent(looking)
+        finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
+        return self.state
+
+    async def _check_it_answers(self, looking: asyncio.Task[ScreenState]) -> None:
+        """Raise `AdbTimeout` when the phone does not answer at all, `looking` neither."""
+        try:
             await self._client.shell(self._serial, command_line(["true"]), timeout=self._timeout)
+        except AdbTimeout:
+            if not looking.done() or looking.exception() is not None:
+                raise
+
+    async def _unless_silent(self, looking: asyncio.Task[ScreenState]) -> ScreenState:
+        """What is seen; what was seen before, when the phone's services do not answer."""
+        try:
+            state = await looking
+        except AdbTimeout as error:
             if self.state is None:
                 raise
-            log.warning("the phone's services do not answer", device=self._serial, reason=str(error))
-        return self.state
+            if not self._are_services_silent:  # The same trouble again and again is one line in the log.
+                log.warning("the phone's services do not answer", device=self._serial, reason=str(error))
+            self._are_services_silent = True
+            return self.state
+        self._are_services_silent = False
+        return state
 
     async def _look(self) -> ScreenState:
         sections = await self._ask(_PARTS)

@@ -9,12 +9,13 @@ from enum import StrEnum
 import structlog
 
 from capture.controller import Controller
-from capture.errors import CaptureError, SourceEnded
+from capture.errors import AdbTimeout, CaptureError, SourceEnded
 from capture.source import ScreenCondition, Source, SourceFacts, WakefulSource
 from encoders.access_unit import AccessUnit
 from encoders.audio_packet import AudioPacket
-from encoders.errors import BitstreamError
+from encoders.errors import CodedVideoError
 from encoders.h264 import NalUnitType, SequenceParameterSet, nal_unit_type, parse_sps
+from media_service.capture_counters import CaptureCounters
 from media_service.rtc.audio import Soundtrack
 from media_service.rtc.egress import Egress
 from media_service.rtc.picture import GopCache, Picture
@@ -37,6 +38,7 @@ _STILL_AFTER = 3.0
 """Seconds without a picture after which a screen is called still."""
 _LOST_AFTER = 30.0
 """Seconds without a source after which a device is called lost; it is tried again all the same."""
+_NOTHING_TO_SHOW = {ScreenCondition.OFF: "its screen is off", ScreenCondition.BOOTING: "it is starting"}
 _IMMEDIATE_REASONS = frozenset({"pli", "fir", "request"})
 
 
@@ -70,8 +72,8 @@ class Stream:
         """Whether it has been reconnecting for long."""
         self.sps: SequenceParameterSet | None = None
         self.pictures = 0
-        self.octets = 0
-        self.keyframes_requested = 0
+        self.captured: dict[str, CaptureCounters] = {}
+        """By the kind of capture, which may change: none of these ever falls."""
         self.viewers: dict[Viewer, asyncio.TimerHandle | None] = {}
         """Who is sent to, and the next look at whether it goes on."""
         self._open_source = open_source
@@ -105,9 +107,8 @@ class Stream:
                 async with asyncio.timeout(timeout):
                     await waiting
             except TimeoutError:
-                raise DeviceUnavailable(
-                    f"{self.device_id!r} sent no picture within {timeout:g} s", code="no_picture", retry_after=5
-                ) from None
+                reason = ": ".join(filter(None, [f"no picture within {timeout:g} s", self._why_no_picture()]))
+                raise DeviceUnavailable(f"{self.device_id!r} sent {reason}", code="no_picture", retry_after=5) from None
             finally:
                 self._waiting.discard(waiting)
         sps = self.sps
@@ -147,19 +148,23 @@ class Stream:
         backoff = _FIRST_BACKOFF
         while True:
             pictures = self.pictures
+            # A word that the device is back counts even if it came while this attempt was failing.
+            self._retry.clear()
             try:
                 await self._capture()
                 reason = "the source ended"
-            except (CaptureError, BitstreamError) as error:
+            except (CaptureError, CodedVideoError, OSError) as error:
                 reason = str(error)
                 self._fail(error)
+                if isinstance(error, AdbTimeout):
+                    backoff = _FIRST_BACKOFF  # It has taken long enough.
             if self.pictures > pictures:
                 backoff = _FIRST_BACKOFF
             if self.state is not StreamState.RECONNECTING:
                 self._reconnecting_since = time.monotonic()
-            self._set_state(StreamState.RECONNECTING, reason)
-            _log.warning("capture ended", device=self.device_id, reason=reason, retry_in=backoff)
-            self._retry.clear()
+            if (self.state, self.reason) != (StreamState.RECONNECTING, reason):
+                _log.warning("capture ended", device=self.device_id, reason=reason)
+                self._set_state(StreamState.RECONNECTING, reason)
             with suppress(TimeoutError):
                 async with asyncio.timeout(backoff):
                     await self._retry.wait()
@@ -228,7 +233,9 @@ class Stream:
         self.pictures += 1
         self._last_picture_at = now = time.monotonic()
         picture = Picture(access_unit, self.pictures, now)
-        self.octets += picture.octets
+        counters = self._counters()
+        counters.pictures += 1
+        counters.octets += picture.octets
         self._cache.add(picture)
         if self.viewers:
             self._egress.submit(picture, self.viewers)
@@ -294,11 +301,28 @@ class Stream:
         now = time.monotonic()
         if self._source is not None and now - self._requested_at >= _KEYFRAME_REQUEST_INTERVAL:
             self._requested_at = now
-            self.keyframes_requested += 1
+            self._counters().keyframes_requested += 1
             self._source.request_keyframe()
 
-    def _fail(self, error: CaptureError | BitstreamError) -> None:
-        code = error.code if isinstance(error, CaptureError) else "broken_video"
+    def _why_no_picture(self) -> str:
+        """In words, as far as that is known."""
+        if self.state is StreamState.RECONNECTING:
+            return self.reason
+        return _NOTHING_TO_SHOW.get(self.facts.screen, "") if self.facts is not None else ""
+
+    def _counters(self) -> CaptureCounters:
+        """Of the way that is captured now."""
+        kind = self.facts.kind if self.facts is not None else ""
+        return self.captured.setdefault(kind, CaptureCounters())
+
+    def _fail(self, error: CaptureError | CodedVideoError | OSError) -> None:
+        match error:
+            case CaptureError():
+                code = error.code
+            case CodedVideoError():
+                code = "broken_video"
+            case _:
+                code = "host_error"
         for waiting in self._waiting:
             if not waiting.done():
                 waiting.set_exception(

@@ -1,21 +1,13 @@
 """What was counted by viewers and streams that have gone, so that the service's counters never fall."""
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
 
+from media_service.capture_counters import CaptureCounters
 from media_service.rtc.audio import AudioCounters
 from media_service.rtc.viewer import Viewer, ViewerCounters
 from media_service.stream import Stream
-
-
-@dataclass(slots=True)
-class CaptureCounters:
-    """What streams of one kind of capture counted."""
-
-    pictures: int = 0
-    octets: int = 0
-    keyframes_requested: int = 0
 
 
 class Totals:
@@ -39,7 +31,7 @@ class Totals:
 
     def stream_stopped(self, stream: Stream) -> None:
         """Keep the counts of a stream that has stopped."""
-        _add_stream(self._streams, stream)
+        _add_captured(self._streams, stream.captured)
 
     def of_viewers(self, viewers: Iterable[Viewer]) -> tuple[ViewerCounters, Counter[str]]:
         """The counts and drops of those who left and of `viewers` together."""
@@ -63,12 +55,9 @@ class Totals:
 
     def of_streams(self, streams: Iterable[Stream]) -> dict[str, CaptureCounters]:
         """The counts of the stopped and of `streams` together, by kind of capture."""
-        sums = {
-            kind: CaptureCounters(counts.pictures, counts.octets, counts.keyframes_requested)
-            for kind, counts in self._streams.items()
-        }
-        for stream in streams:
-            _add_stream(sums, stream)
+        sums: dict[str, CaptureCounters] = {}
+        for captured in (self._streams, *(stream.captured for stream in streams)):
+            _add_captured(sums, captured)
         return sums
 
 
@@ -82,10 +71,6 @@ def _add_audio(to: AudioCounters, other: AudioCounters) -> None:
     to.bytes_sent += other.bytes_sent
 
 
-def _add_stream(sums: dict[str, CaptureCounters], stream: Stream) -> None:
-    if stream.facts is None:
-        return
-    counts = sums.setdefault(stream.facts.kind, CaptureCounters())
-    counts.pictures += stream.pictures
-    counts.octets += stream.octets
-    counts.keyframes_requested += stream.keyframes_requested
+def _add_captured(sums: dict[str, CaptureCounters], captured: Mapping[str, CaptureCounters]) -> None:
+    for kind, counters in captured.items():
+        sums.setdefault(kind, CaptureCounters()).add(counters)

@@ -46,7 +46,11 @@ class AdbConnection:
         except OSError as error:
             raise AdbUnavailable(f"no adb server at {server}: {error.strerror or error}") from error
         for family, kind, protocol, _, address in addresses:
-            connecting = socket.socket(family, kind, protocol)
+            try:
+                connecting = socket.socket(family, kind, protocol)
+            except OSError as error:  # Too many are open.
+                failed = error
+                continue
             try:
                 connecting.setblocking(False)
                 await loop.sock_connect(connecting, address)

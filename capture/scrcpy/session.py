@@ -31,6 +31,9 @@ LISTEN_PAUSE: Final = 0.03
 END_TIMEOUT: Final = 1.0
 """Seconds that the server has to end by itself when its connections are closed; upstream's own client waits as long."""
 
+ANSWER_TIMEOUT: Final = 5.0
+"""Seconds in which a device that is there answers."""
+
 LAST_PICTURES_TIMEOUT: Final = 0.5
 """Seconds for the pictures that are still on their way when the server's end is known from elsewhere."""
 
@@ -170,7 +173,7 @@ class ScrcpySession:
                 self._process.close()
             if self._process.exit_code is None:
                 # A server may have been cut off rather than ended: a device that is there answers.
-                await self._client.shell(self._serial, command_line(["true"]))
+                await self._client.shell(self._serial, command_line(["true"]), timeout=ANSWER_TIMEOUT)
             reason = reason or self._process.last_words
             if self._is_torn:
                 reason += ", in the middle of a packet of its video"
@@ -183,9 +186,11 @@ class ScrcpySession:
             self._control.transport.close()  # What was written goes out.
         self._video.close()
         self._audio.close()
-        if self._process is not None:
-            await self._process.wait_ended(END_TIMEOUT)
-        self._close()
+        try:
+            if self._process is not None:
+                await self._process.wait_ended(END_TIMEOUT)
+        finally:
+            self._close()
 
     async def _connect_all(self, process: ServerProcess, *, has_audio: bool) -> None:
         await self._connect_first(process)

@@ -49,6 +49,11 @@ class History:
         self._allowance = float(_RETRANSMISSIONS_PER_SECOND)
         self._allowance_at = 0.0
 
+    @property
+    def newest_sent_at(self) -> float | None:
+        """When the newest picture was sent, however long ago; None before the first."""
+        return self._pictures[-1].sent_at if self._pictures else None
+
     def add(self, picture: SentPicture) -> None:
         """Remember a picture that was just sent, and forget those that are too old."""
         pictures = self._pictures

@@ -23,6 +23,8 @@ from signaling.jsep import AudioTrack, VideoTrack, canonical_name
 
 _NTP_EPOCH_OFFSET = 2_208_988_800
 _DEFAULT_ROUND_TRIP = 0.05
+_WONDERS_AFTER = 2.5
+"""Seconds without a picture after which a PLI may mean no more than that. libwebrtc sends one after three."""
 _pack_numbering = struct.Struct("!HII").pack_into
 
 
@@ -101,6 +103,9 @@ class Viewer:
         """The number of the last picture sent."""
         self.last_timestamp: int | None = None
         """The timestamp of the last picture sent, unwrapped."""
+        self._acknowledged: int | None = None
+        """The highest sequence number that the receiver has reported."""
+        self._nacked_at = float("-inf")
         self._track = track
         self._ssrc = track.ssrc
         self._dtls = dtls
@@ -170,6 +175,7 @@ class Viewer:
             match packet:
                 case rtcp.Nack():
                     self.counters.nack_count += 1
+                    self._nacked_at = now
                     if packet.ssrc == self._track.ssrc:
                         self._retransmit(packet.sequence_numbers, now)
                 case rtcp.ReceptionReport():
@@ -182,7 +188,8 @@ class Viewer:
                         self.counters.pli_count += 1
                     else:
                         self.counters.fir_count += 1
-                    self.request_keyframe(packet.kind, now)
+                    if packet.kind == "fir" or not self._lacks_nothing(now):
+                        self.request_keyframe(packet.kind, now)
                 case rtcp.Remb():
                     self.estimated_bit_rate = packet.bit_rate
                 case rtcp.Bye():
@@ -232,8 +239,25 @@ class Viewer:
             ssrcs.append(self.audio.ssrc)
         self.path.send(self._dtls.protect_rtcp(rtcp.bye(tuple(ssrcs), self._cname)))
 
+    def _lacks_nothing(self, now: float) -> bool:
+        """Whether the receiver has all that was sent, and that was long ago: it only wonders why no more comes.
+
+        Of a screen that stands still, or a phone that is away, it would be shown old pictures once more.
+        """
+        sent_at = self._history.newest_sent_at
+        return (
+            self.following is Following.LIVE
+            and not self.has_gap
+            and sent_at is not None
+            and now - sent_at > _WONDERS_AFTER
+            and self._nacked_at < sent_at
+            and self._acknowledged is not None
+            and (self._sequence - 1 - self._acknowledged) & 0xFFFF == 0
+        )
+
     def _report_received(self, report: rtcp.ReceptionReport, ntp: int) -> None:
         self.counters.receiver_reports += 1
+        self._acknowledged = report.highest_sequence
         round_trip = self.reception.round_trip_time
         if report.last_sender_report:
             # RFC 3550 section 6.4.1: in units of 1/65536 s; a clock step would show as hours.

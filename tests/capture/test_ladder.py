@@ -50,6 +50,21 @@ def test_pauses_double_up_to_a_limit_and_are_short_again_after_steady_pictures()
     assert ladder.climb_at(SCREENRECORD) == FIRST_PAUSE
 
 
+def test_what_is_forgiven_may_be_tried_at_once() -> None:
+    ladder = ladder_of_all()
+    for _ in range(3):
+        ladder.failed(SCRCPY, "it is dark", 100.0, lasted=0.0)
+    ladder.forgive(101.0)
+    assert ladder.choose(101.0) is SCRCPY
+    ladder.failed(SCRCPY, "it is dark", 101.0, lasted=0.0)
+    assert ladder.climb_at(SCREENRECORD) == 101.0 + FIRST_PAUSE
+
+
+def test_the_last_way_is_the_last_that_may_be_tried() -> None:
+    ladder = Ladder([SCRCPY, SCREENRECORD], {SCREENCAP: "not wanted"})
+    assert [ladder.is_last(mode) for mode in (SCRCPY, SCREENRECORD)] == [False, True]
+
+
 def test_nothing_is_left_when_all_have_failed() -> None:
     ladder = Ladder([SCREENRECORD, SCREENCAP], {SCRCPY: "no jar"})
     ladder.failed(SCREENRECORD, "no encoder", 0.0, lasted=0.0)

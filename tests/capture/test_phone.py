@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from capture.adb.client import AdbClient
+from capture.demo_phone.adb_stream import AdbStream
+from capture.demo_phone.adbd import Service
 from capture.demo_phone.farm import DemoPhone
 from capture.demo_phone.scrcpy.jar import make_jar
 from capture.errors import AdbError, SourceEnded
@@ -178,6 +180,30 @@ async def test_it_falls_and_climbs_back_in_one_decodable_stream(
         assert times == sorted(times)
         assert len(decode(access_units)) == len(access_units)
         assert "not scrcpy" not in source.facts.reason
+
+
+class PhoneWithoutSync(DemoPhone):
+    """Its adbd hangs up on who wants to write a file."""
+
+    def find_service(self, name: str) -> Service | None:
+        return hang_up if name.startswith("sync:") else super().find_service(name)
+
+
+async def hang_up(_: AdbStream) -> None:
+    pass
+
+
+@pytest.mark.adb
+async def test_a_way_that_loses_the_phone_is_stepped_over_when_it_is_there(
+    adb_client: AdbClient, tmp_path: Path
+) -> None:
+    async with PhoneWithoutSync(SMALL) as phone:
+        await adb_client.connect(phone.address)
+        async with opened(adb_client, phone, wishes_for(tmp_path)) as source:
+            await take(source, 1)
+            assert source.facts.kind == "screenrecord"
+            assert "not scrcpy: device" in source.facts.reason
+        await adb_client.disconnect(phone.address)
 
 
 @pytest.mark.adb

@@ -9,7 +9,8 @@ import pytest
 from capture.errors import AdbTimeout, CaptureError, DeviceOffline, SourceEnded
 from capture.input_events import VideoSize
 from capture.ladder import CaptureMode, Ladder
-from capture.phone_source import OpenMode, PhoneSource
+from capture.live_source import OpenMode
+from capture.phone_source import PhoneSource, PhoneTimes
 from capture.screen_watch import ScreenState
 from capture.source import ScreenCondition, Source
 from encoders.access_unit import AccessUnit
@@ -37,22 +38,33 @@ class ToldWatch:
 class Scene:
     """A phone whose ways of capture the test plays."""
 
-    def __init__(self, *modes: CaptureMode, first_pause: float) -> None:
+    def __init__(
+        self, *modes: CaptureMode, first_pause: float, condition: ScreenCondition = ScreenCondition.SHOWN
+    ) -> None:
         self.opened: list[tuple[CaptureMode, VideoSize]] = []
         self.sources: dict[CaptureMode, PushedSource] = {}
         """The newest of each mode."""
         self.refusals: dict[CaptureMode, CaptureError] = {}
         """What opening raises."""
+        self.may_open = asyncio.Event()
+        """Cleared, opening takes until it is set."""
+        self.may_open.set()
         self.turns: list[VideoSize] = []
         self.watch = ToldWatch()
         self.ladder = Ladder(modes, {}, first_pause=first_pause)
         self.source = PhoneSource(
-            "phone", self.ladder, {mode: self._way(mode) for mode in modes}, self.watch, ScreenState(UPRIGHT)
+            "phone",
+            self.ladder,
+            {mode: self._way(mode) for mode in modes},
+            self.watch,
+            ScreenState(UPRIGHT, condition=condition),
+            times=PhoneTimes(first_dark_picture=0.01, next_question=0.01),
         )
 
     def _way(self, mode: CaptureMode) -> OpenMode:
         async def opened(size: VideoSize) -> Source:
             self.opened.append((mode, size))
+            await self.may_open.wait()
             if mode in self.refusals:
                 raise self.refusals[mode]
             self.sources[mode] = source = PushedSource(kind=mode.value, keyframe_on_demand=mode is CaptureMode.SCRCPY)
@@ -67,6 +79,12 @@ class Scene:
     @property
     def modes_opened(self) -> list[str]:
         return [mode.value for mode, _ in self.opened]
+
+
+async def turns_of_the_loop(count: int = 50) -> None:
+    """Let everything happen that waits for nothing."""
+    for _ in range(count):
+        await asyncio.sleep(0)
 
 
 async def take(source: PhoneSource, count: int = 1) -> list[AccessUnit]:
@@ -131,6 +149,37 @@ async def test_a_way_that_fails_is_followed_by_the_next(scene: Scene, ending: st
     assert scene.source.facts.kind == "screenrecord"
 
 
+async def test_a_way_whose_pictures_no_browser_shows_has_failed(scene: Scene) -> None:
+    scrcpy = await scene.start()
+    shown = [scrcpy.keyframe(), *scrcpy.predicted()]
+    scrcpy.keyframe(b_frames=True)
+    assert await take(scene.source, 2) == shown
+    async with asyncio.TaskGroup() as tasks:
+        following = tasks.create_task(take(scene.source))
+        await until(lambda: CaptureMode.SCREENRECORD in scene.sources)
+        keyframe = scene.sources[CaptureMode.SCREENRECORD].keyframe()
+    assert following.result() == [keyframe]
+    assert scrcpy.is_closed
+    reason = "not scrcpy: its encoder makes B-frames (up to 2 out of order), which browsers do not show"
+    assert reason in scene.source.facts.reason
+
+
+@quick_climbs
+async def test_it_does_not_climb_to_pictures_that_no_browser_shows(scene: Scene) -> None:
+    scene.refusals[CaptureMode.SCRCPY] = SourceEnded("not yet")
+    recorder = await scene.start()
+    recorder.keyframe()
+    await take(scene.source)
+    del scene.refusals[CaptureMode.SCRCPY]
+    await until(lambda: CaptureMode.SCRCPY in scene.sources)
+    scrcpy = scene.sources[CaptureMode.SCRCPY]
+    scrcpy.keyframe(b_frames=True)
+    await until(lambda: scrcpy.is_closed)
+    pushed = recorder.predicted(2)
+    assert await take(scene.source, 2) == pushed
+    assert scene.source.facts.kind == "screenrecord"
+
+
 @quick_climbs
 async def test_it_climbs_back_without_a_gap(scene: Scene) -> None:
     scene.refusals[CaptureMode.SCRCPY] = SourceEnded("not yet")
@@ -177,6 +226,99 @@ async def test_the_lower_way_may_fail_during_a_climb(scene: Scene) -> None:
         replacement = scene.sources[CaptureMode.SCRCPY].keyframe()
     assert following.result() == [replacement]
     await until(lambda: climbing.is_closed)
+
+
+@quick_climbs
+async def test_one_climb_at_a_time(scene: Scene) -> None:
+    scene.refusals[CaptureMode.SCRCPY] = SourceEnded("not yet")
+    recorder = await scene.start()
+    recorder.keyframe()
+    await take(scene.source)
+    recorder.may_close.clear()
+    async with asyncio.TaskGroup() as tasks:
+        following = tasks.create_task(take(scene.source))
+        del scene.refusals[CaptureMode.SCRCPY]
+        await until(lambda: CaptureMode.SCRCPY in scene.sources)
+        scrcpy = scene.sources[CaptureMode.SCRCPY]
+        keyframe = scrcpy.keyframe()
+        await turns_of_the_loop()
+        recorder.may_close.set()
+    assert following.result() == [keyframe]
+    assert scene.sources[CaptureMode.SCRCPY] is scrcpy
+
+
+@quick_climbs
+async def test_a_phone_that_goes_at_the_end_of_a_climb_leaves_nothing(scene: Scene) -> None:
+    scene.refusals[CaptureMode.SCRCPY] = SourceEnded("not yet")
+    recorder = await scene.start()
+    recorder.may_close.clear()
+
+    async def happen() -> None:
+        del scene.refusals[CaptureMode.SCRCPY]
+        await until(lambda: CaptureMode.SCRCPY in scene.sources)
+        scene.sources[CaptureMode.SCRCPY].keyframe()
+        await turns_of_the_loop()
+        scene.watch.states.put_nowait(DeviceOffline("it went away"))
+        await turns_of_the_loop()
+        recorder.may_close.set()
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(happen())
+        with pytest.raises(DeviceOffline, match="went away"):
+            await take(scene.source)
+    await scene.source.aclose()
+    assert scene.sources[CaptureMode.SCRCPY].is_closed
+
+
+@pytest.mark.parametrize("when", ["falling", "climbing"])
+async def test_a_screen_that_is_turned_while_a_way_is_opened(when: str) -> None:
+    scene = Scene(CaptureMode.SCRCPY, CaptureMode.SCREENRECORD, first_pause=0.01 if when == "climbing" else 10.0)
+    if when == "climbing":
+        scene.refusals[CaptureMode.SCRCPY] = SourceEnded("not yet")
+    first = await scene.start()
+    try:
+        scene.may_open.clear()
+        async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+            following = tasks.create_task(anext(scene.source))
+            if when == "falling":
+                first.end()
+                scene.refusals[CaptureMode.SCRCPY] = SourceEnded("not again")
+            else:
+                del scene.refusals[CaptureMode.SCRCPY]
+            opened = len(scene.opened)
+            await until(lambda: len(scene.opened) > opened)
+            scene.watch.states.put_nowait(ScreenState(TURNED, rotation=1))
+            await until(scene.watch.states.empty)
+            scene.turns.clear()
+            scene.may_open.set()
+            mode = CaptureMode.SCREENRECORD if when == "falling" else CaptureMode.SCRCPY
+            await until(lambda: scene.sources.get(mode, first) is not first)
+            scene.sources[mode].keyframe()
+        assert following.result().is_keyframe
+        assert scene.turns == [TURNED]
+    finally:
+        await scene.source.aclose()
+
+
+async def test_in_the_dark_the_last_way_is_soon_taken_and_in_the_light_a_better_one() -> None:
+    scene = Scene(CaptureMode.SCRCPY, CaptureMode.SCREENCAP, first_pause=1000.0, condition=ScreenCondition.OFF)
+    await scene.start()
+    try:
+        async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+            following = tasks.create_task(anext(scene.source))
+            await until(lambda: CaptureMode.SCREENCAP in scene.sources)
+            black = scene.sources[CaptureMode.SCREENCAP].keyframe()
+        assert following.result() == black
+        assert "not scrcpy: no picture came within 0.01 s: the screen is off" in scene.source.facts.reason
+        dark = scene.sources.pop(CaptureMode.SCRCPY)
+        assert dark.is_closed
+        scene.watch.states.put_nowait(ScreenState(UPRIGHT))
+        await until(lambda: CaptureMode.SCRCPY in scene.sources)
+        keyframe = scene.sources[CaptureMode.SCRCPY].keyframe()
+        assert await take(scene.source) == [keyframe]
+        assert scene.source.facts.kind == "scrcpy"
+    finally:
+        await scene.source.aclose()
 
 
 async def test_time_never_runs_backwards_from_one_way_to_the_next(scene: Scene) -> None:
@@ -247,12 +389,36 @@ async def test_the_next_way_begins_with_the_screen_as_it_is_turned(scene: Scene)
 
 
 async def test_a_phone_that_answers_nothing_more_ends_the_iteration(scene: Scene) -> None:
+    await scene.start()
+    scene.watch.states.put_nowait(AdbTimeout("no answer to 'dumpsys power'"))
+    with pytest.raises(AdbTimeout, match="dumpsys power"):
+        await take(scene.source)
+
+
+async def test_a_phone_whose_pictures_flow_is_not_given_up(scene: Scene) -> None:
     scrcpy = await scene.start()
     scrcpy.keyframe()
     await take(scene.source)
     scene.watch.states.put_nowait(AdbTimeout("no answer to 'dumpsys power'"))
-    with pytest.raises(AdbTimeout, match="dumpsys power"):
-        await take(scene.source)
+    scene.watch.states.put_nowait(ScreenState(UPRIGHT, rotation=2))
+    await until(lambda: scene.source.facts.rotation == 180)
+    pushed = scrcpy.predicted(2)
+    assert await take(scene.source, 2) == pushed
+
+
+async def test_a_phone_that_goes_while_the_next_way_is_opened(scene: Scene) -> None:
+    scrcpy = await scene.start()
+    scrcpy.end()
+    scene.may_open.clear()
+
+    async def happen() -> None:
+        await until(lambda: scene.modes_opened == ["scrcpy", "screenrecord"])
+        scene.watch.states.put_nowait(DeviceOffline("it went away"))
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(happen())
+        with pytest.raises(DeviceOffline, match="went away"):
+            await take(scene.source)
 
 
 async def test_closing_ends_a_waiting_reader_and_every_source(scene: Scene) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,6 +41,9 @@ class Phone:
         self.calls: list[str] = []
         self.answered_bytes = 0
         self.hangs: tuple[str, ...] = ()
+        self.is_slow = False
+        """Whether looks are not answered before somebody has wondered about it."""
+        self.was_asked_for_nothing = asyncio.Event()
         self._directory = directory
         self._has_grep = has_grep
         self._adb = adb
@@ -54,6 +58,10 @@ class Phone:
         if any(word in command for word in self.hangs):
             await until_closed(reader)
             return
+        if command == "true":
+            self.was_asked_for_nothing.set()
+        elif self.is_slow:
+            await self.was_asked_for_nothing.wait()
         output = await asyncio.to_thread(self._run, command)
         self.answered_bytes += len(output)
         writer.write(packet(1, output) + packet(3, b"\0"))
@@ -174,9 +182,13 @@ async def test_a_watch_can_be_hurried(phone: Phone, watch: ScreenWatch, hurry: s
         assert (await states.get()).size == TURNED
 
 
+@pytest.mark.parametrize("known", [None, ScreenState(UPRIGHT)], ids=["at first", "later"])
 @pytest.mark.parametrize("phone", [True], indirect=True)
-async def test_a_phone_that_answers_nothing_ends_the_watch(phone: Phone, fake_adb: FakeAdbServer) -> None:
+async def test_a_phone_that_answers_nothing_ends_the_watch(
+    phone: Phone, fake_adb: FakeAdbServer, known: ScreenState | None
+) -> None:
     watch = ScreenWatch(AdbClient(port=fake_adb.port), SERIAL, interval=0.001, timeout=0.2)
+    watch.state = known
     phone.hangs = ("sh -c", "dumpsys", "true")
     with pytest.raises(AdbTimeout, match="'true' on device"):
         await watch.run(lambda _: None)
@@ -187,7 +199,17 @@ async def test_a_phone_whose_services_hang_is_not_gone(phone: Phone, fake_adb: F
     watch = ScreenWatch(AdbClient(port=fake_adb.port), SERIAL, timeout=1.0)
     state = await watch.poll()
     phone.hangs = ("dumpsys",)
-    assert await watch.poll() == state
+    with structlog.testing.capture_logs() as logs:
+        assert [await watch.poll() for _ in range(2)] == [state, state]
+    assert [entry["event"] for entry in logs] == ["the phone's services do not answer"], "once for the same trouble"
+
+
+@pytest.mark.parametrize("phone", [True], indirect=True)
+async def test_a_slow_look_is_waited_for_while_the_phone_answers(phone: Phone, fake_adb: FakeAdbServer) -> None:
+    watch = ScreenWatch(AdbClient(port=fake_adb.port), SERIAL, timeout=1.0)
+    phone.is_slow = True
+    assert (await watch.poll()).size == UPRIGHT
+    assert "true" in phone.calls
 
 
 async def test_a_phone_that_is_gone_ends_the_watch(phone: Phone, fake_adb: FakeAdbServer, watch: ScreenWatch) -> None:

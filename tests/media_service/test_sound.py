@@ -87,7 +87,7 @@ def loudness(viewer: AiortcViewer) -> float:
 @pytest.mark.adb
 async def test_a_viewer_hears_the_beep(address: str) -> None:
     async with AiortcViewer(address, "beeping", wants_sound=True) as viewer:
-        await until(lambda: loudness(viewer) > 0.2)
+        await until(lambda: len(viewer.sound) >= 3 and loudness(viewer) > 0.2)
         # aiortc plays one channel after the other: 20 ms of two.
         assert [frame.samples for frame in viewer.sound[:3]] == [960] * 3
         first, second = (frame.pts for frame in viewer.sound[:2])

@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
+from media_service.capture_counters import CaptureCounters
 from media_service.rtc.audio import AudioCounters
 from media_service.rtc.egress import Egress
 from media_service.rtc.viewer import ViewerCounters
 from media_service.stream import Stream
-from media_service.totals import CaptureCounters, Totals
+from media_service.totals import Totals
 from signaling.jsep import AudioTrack
 from tests.media_service.pushed_source import PushedSource
 from tests.rtc.joined import joined_ends
@@ -53,14 +54,22 @@ async def test_sound_that_was_sent_still_counts() -> None:
 async def test_streams_that_stopped_still_count_by_kind() -> None:
     egress = Egress(lambda _: None)
     streams = []
-    for kind in ("test", "file", "test", None):
+    for captured in (
+        {"scrcpy": CaptureCounters(2, 200, 1), "screenrecord": CaptureCounters(1, 100, 0)},
+        {"file": CaptureCounters(3, 300, 1)},
+        {"scrcpy": CaptureCounters(3, 300, 1)},
+        {},
+    ):
         stream = Stream("phone", PushedSource, egress, lambda _: None)  # type: ignore[arg-type]  # never opened
-        stream.facts = PushedSource(kind=kind).facts if kind else None
-        stream.pictures, stream.octets, stream.keyframes_requested = 3, 300, 1
+        stream.captured = captured
         streams.append(stream)
     totals = Totals()
     totals.stream_stopped(streams[0])
     totals.stream_stopped(streams[3])
-    expected = {"test": CaptureCounters(6, 600, 2), "file": CaptureCounters(3, 300, 1)}
-    assert totals.of_streams(streams[1:3]) == expected
-    assert totals.of_streams([]) == {"test": CaptureCounters(3, 300, 1)}
+    assert totals.of_streams(streams[1:3]) == {
+        "scrcpy": CaptureCounters(5, 500, 2),
+        "screenrecord": CaptureCounters(1, 100, 0),
+        "file": CaptureCounters(3, 300, 1),
+    }
+    gone = {"scrcpy": CaptureCounters(2, 200, 1), "screenrecord": CaptureCounters(1, 100, 0)}
+    assert totals.of_streams([]) == gone, "asking changes nothing"

@@ -221,6 +221,35 @@ def test_keyframe_requests_are_granted_more_and_more_seldom(scene: Scene) -> Non
     assert scene.ends.lagging.reasons[3:] == ["request"]
 
 
+def report(scene: Scene, highest: int, now: float) -> None:
+    info = RtcpReceiverInfo(TRACK.ssrc, 0, 0, highest, 0, 0, 0)
+    scene.viewer.rtcp_received(scene.ends.feedback(RtcpRrPacket(THEIRS, [info])), now, NTP)
+
+
+@pytest.mark.parametrize(
+    ("lacks", "granted"),
+    [
+        ("nothing", []),
+        ("the last packet", ["pli"]),
+        ("a packet", ["pli"]),
+        ("a report", ["pli"]),
+        ("patience", ["pli"]),
+    ],
+)
+def test_who_has_everything_and_only_waits_is_not_shown_it_again(scene: Scene, lacks: str, granted: list[str]) -> None:
+    scene.viewer.following = Following.LIVE
+    scene.send(group(1)[0], now=10.0)
+    newest = scene.ends.received()[-1].sequence_number
+    if lacks == "a packet":
+        scene.nack(newest, now=10.1)
+    if lacks != "a report":
+        report(scene, newest - (lacks == "the last packet"), now=11.0)
+    pli = RtcpPsfbPacket(RTCP_PSFB_PLI, THEIRS, TRACK.ssrc)
+    scene.viewer.rtcp_received(scene.ends.feedback(pli), 11.0 if lacks == "patience" else 13.0, NTP)
+    assert scene.ends.lagging.reasons == granted
+    assert scene.viewer.counters.pli_count == 1
+
+
 def test_a_request_during_a_replay_is_not_passed_on_and_costs_nothing(scene: Scene) -> None:
     scene.viewer.following = Following.REPLAYING
     scene.viewer.request_keyframe("pli", 20.0)
