@@ -25,6 +25,8 @@ from capture.source import AudioSink, ScreenCondition, Source, SourceFacts, Wake
 from capture.splice import Splice
 from encoders.access_unit import AccessUnit
 
+_UNREADY = frozenset({ScreenCondition.OFF, ScreenCondition.BOOTING})
+
 log = structlog.get_logger(__name__)
 
 
@@ -301,12 +303,11 @@ class PhoneSource:
             self._opening.reschedule(asyncio.get_running_loop().time())
 
     def _screen_changed(self, state: ScreenState) -> None:
-        was_dark = self._is_dark
-        self._state = state
+        before, self._state = self._state, state
         if self._live is not None:
             self._live.turn(state.size)
-        if was_dark and not self._is_dark:
-            # What showed nothing in the dark need not wait until its pause is over.
+        if before.condition in _UNREADY and state.condition not in _UNREADY:
+            # What could do nothing with such a phone need not wait until its pause is over.
             self._ladder.forgive(time.monotonic())
             self._climbs.set()
         self._tell()

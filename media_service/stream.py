@@ -27,8 +27,12 @@ from signaling.messages import VideoState
 _log = structlog.get_logger(__name__)
 
 _KEYFRAME_REQUEST_INTERVAL = 0.5
-_SHORT_GROUP = 30
-"""Pictures that are replayed even where a keyframe is to be had for the asking."""
+_SHORT_GROUP, _SHORT_FOR_A_JOIN = 30, 330
+"""Pictures that are replayed even where a keyframe is to be had for the asking.
+
+Who joins sees a picture sooner by a replay, and everybody else is spared the keyframe, for which the phone starts its
+encoder anew: ten seconds and a little of pictures, which is what phones leave between keyframes.
+"""
 _LATE = 0.25
 """Seconds by which live pictures may be late for replays to begin nevertheless."""
 _REMINDER = 1.0
@@ -291,7 +295,8 @@ class Stream:
             return
         count = len(self._cache.pictures)
         on_demand = self.facts is not None and self.facts.keyframe_on_demand
-        if count and (count <= _SHORT_GROUP or not on_demand or not viewer.has_gap):
+        short = _SHORT_FOR_A_JOIN if viewer.last_timestamp is None else _SHORT_GROUP
+        if count and (count <= short or not on_demand or not viewer.has_gap):
             self._egress.replay(Replay(viewer, self._cache))
         else:
             self._request_keyframe()

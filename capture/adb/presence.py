@@ -69,9 +69,9 @@ class KeptPhones:
     """Phones that the adb server is to be connected to, now and again whenever it has lost one.
 
     A phone that is away is tried again after a tenth of the time that it has been away: one that was away for five
-    seconds is back half a second after its return, and one that is gone costs little. A phone that stays listed as
-    offline is dropped and connected anew: left alone, the server takes ten seconds and more to notice that it is back.
-    One that is unauthorized is left as it is. Phones that were not added are never touched.
+    seconds is back half a second after its return, and none is left alone for longer than a second and a half. A phone
+    that stays listed as offline is dropped and connected anew: left alone, the server takes ten seconds and more to
+    notice that it is back. One that is unauthorized is left as it is. Phones that were not added are never touched.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class KeptPhones:
         client: AdbClient,
         *,
         shortest_wait: float = 0.25,
-        longest_wait: float = 5.0,
+        longest_wait: float = 1.5,
         answer_timeout: float = 2.0,
     ) -> None:
         """`shortest_wait` and `longest_wait` bound the seconds between two attempts.

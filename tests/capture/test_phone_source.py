@@ -321,6 +321,20 @@ async def test_in_the_dark_the_last_way_is_soon_taken_and_in_the_light_a_better_
         await scene.source.aclose()
 
 
+async def test_when_the_phone_has_started_a_better_way_is_tried_at_once() -> None:
+    scene = Scene(CaptureMode.SCRCPY, CaptureMode.SCREENRECORD, first_pause=1000.0, condition=ScreenCondition.BOOTING)
+    scene.refusals[CaptureMode.SCRCPY] = SourceEnded("no services")
+    recorder = await scene.start()
+    try:
+        recorder.keyframe()
+        await take(scene.source)
+        del scene.refusals[CaptureMode.SCRCPY]
+        scene.watch.states.put_nowait(ScreenState(UPRIGHT))
+        await until(lambda: CaptureMode.SCRCPY in scene.sources)
+    finally:
+        await scene.source.aclose()
+
+
 async def test_time_never_runs_backwards_from_one_way_to_the_next(scene: Scene) -> None:
     scrcpy = await scene.start()
     first = scrcpy.keyframe()

@@ -277,26 +277,26 @@ async def test_a_long_group_is_replayed_where_there_is_no_other_way(scene: Scene
 
 async def test_a_keyframe_on_demand_is_better_than_a_long_group(scene: Scene) -> None:
     scene.keyframe_on_demand = True
-    source = await scene.running(31)
+    source = await scene.running(331)
     watchers = [scene.join(), scene.join()]
     source.predicted()
-    await scene.pushed(32)
+    await scene.pushed(332)
     assert [watcher.following for watcher in watchers] == [Following.WAITING] * 2
     requested = scene.stream.captured["pushed"].keyframes_requested
     assert source.keyframe_requests == requested == 1, "one is enough for both"
     keyframe = source.keyframe()
-    await scene.pushed(33)
+    await scene.pushed(333)
     for watcher in watchers:
         assert watcher.arrived() == byte_stream(keyframe)
         assert watcher.viewer.counters.pictures_replayed == 0
 
 
-async def test_a_short_group_is_replayed_even_so(scene: Scene) -> None:
+async def test_what_a_phone_leaves_between_keyframes_is_replayed_even_so(scene: Scene) -> None:
     scene.keyframe_on_demand = True
-    source = await scene.running(30)
+    source = await scene.running(330)
     watcher = scene.join()
     await until(lambda: watcher.following is Following.LIVE)
-    assert watcher.viewer.counters.pictures_replayed == 30
+    assert watcher.viewer.counters.pictures_replayed == 330
     assert source.keyframe_requests == 0
 
 
@@ -395,17 +395,17 @@ async def test_who_falls_behind_again_and_again_is_left_alone_longer(scene: Scen
 
 async def test_a_keyframe_that_does_not_come_is_asked_for_again_while_a_viewer_waits(scene: Scene) -> None:
     scene.keyframe_on_demand = True
-    source = await scene.running(31)
+    source = await scene.running(331)
     gone = scene.join()
     assert source.keyframe_requests == 1
     scene.stream.remove(gone.viewer)
     helped = scene.join()
     keyframe = source.keyframe()
-    source.predicted(30)
-    await scene.pushed(62)
+    source.predicted(330)
+    await scene.pushed(662)
     assert helped.following is Following.LIVE
     source.predicted()
-    await scene.pushed(63)
+    await scene.pushed(663)
     waiting = scene.join()
     assert waiting.following is Following.WAITING
     assert source.keyframe_requests == 1, "the last request was a moment ago"
@@ -416,14 +416,14 @@ async def test_a_keyframe_that_does_not_come_is_asked_for_again_while_a_viewer_w
     assert waiting.following is Following.WAITING
     assert waiting.path.datagrams == []
     again = source.keyframe()
-    await scene.pushed(64)
+    await scene.pushed(664)
     assert waiting.arrived() == byte_stream(again)
     assert scene.stream.captured["pushed"].keyframes_requested == 3
 
 
 async def test_a_viewer_that_asks_often_is_looked_at_once(scene: Scene) -> None:
     scene.keyframe_on_demand = True
-    await scene.running(31)
+    await scene.running(331)
     watcher = scene.join()
     pending = scene.stream.viewers[watcher.viewer]
     assert pending is not None
@@ -438,7 +438,7 @@ async def test_a_viewer_that_asks_often_is_looked_at_once(scene: Scene) -> None:
 
 async def test_who_falls_behind_while_it_waits_for_a_keyframe_is_left_alone_as_long_as_others(scene: Scene) -> None:
     scene.keyframe_on_demand = True
-    await scene.running(31)
+    await scene.running(331)
     watcher = scene.join()
     reminder = scene.stream.viewers[watcher.viewer]
     watcher.viewer.fell_behind("buffer_full")
