@@ -36,6 +36,7 @@ class LiveSource:
         """Whether a picture has come."""
         self.complaint = ""
         """Why there are no more pictures, when there are none."""
+        self._doom = ""
         self._turn = way.turn
         self._screen = screen
         self._pictures: AsyncIterator[AccessUnit] = aiter(source)
@@ -51,6 +52,10 @@ class LiveSource:
         if screen != self._screen and self._turn is not None:
             self._turn(self.source, screen)
         self._screen = screen
+
+    def condemn(self, complaint: str) -> None:
+        """What ends the pictures next, as the closing of the source, is to be explained by `complaint`."""
+        self._doom = complaint
 
     async def begin(self, patience: float) -> bool:
         """Wait for the first picture, and keep it; whether it came and can be shown. Raises an `AdbError`."""
@@ -70,7 +75,7 @@ class LiveSource:
             async with asyncio.timeout(None if self.has_begun else patience):
                 access_unit = await anext(self._pictures)
         except StopAsyncIteration:
-            self.complaint = "it ended"
+            self.complaint = self._doom or "it ended"
             return None
         except SourceEnded as error:
             self.complaint = str(error)

@@ -21,6 +21,7 @@ from capture.errors import AdbError, CaptureError, SourceEnded
 from capture.ladder import CaptureMode, Ladder
 from capture.live_source import LiveSource, OpenMode
 from capture.screen_watch import ScreenState
+from capture.silence import FIRST_SILENCE, PATIENCE, Silence, Verdict
 from capture.source import AudioSink, ScreenCondition, Source, SourceFacts, WakefulSource, ignore_audio
 from capture.splice import Splice
 from encoders.access_unit import AccessUnit
@@ -52,6 +53,12 @@ class PhoneTimes:
     """A phone that cannot be asked how its screen is has not gone for so long after its last picture."""
     next_question: float = 1.0
     """Lies then before it is asked again."""
+    silence: float = FIRST_SILENCE
+    """After so long without a picture a source is asked for a keyframe; see `Silence`."""
+    silence_patience: float = PATIENCE
+    """It has failed if none comes by then."""
+    silence_look: float = 1.0
+    """Lies between two looks at whether a source is silent."""
 
 
 class PhoneSource:
@@ -121,7 +128,8 @@ class PhoneSource:
         self._tell()
         if reason := self._ladder.why_not_better(self._live.mode):
             log.info("capture is not at its best", device=self._serial, mode=self._live.mode, reason=reason)
-        self._tasks = [loop.create_task(self._follow_screen()), loop.create_task(self._climb())]
+        work = (self._follow_screen(), self._climb(), self._watch_silence())
+        self._tasks = [loop.create_task(each) for each in work]
 
     def __aiter__(self) -> Self:
         if self._live is not None:
@@ -293,6 +301,27 @@ class PhoneSource:
                     trouble = str(error)
                     log.warning("the screen is not known", device=self._serial, reason=trouble)
             await asyncio.sleep(self._times.next_question)
+
+    async def _watch_silence(self) -> None:
+        """Have a source show that it lives where it does not see to that itself, as the others do."""
+        watched: LiveSource | None = None
+        silence = Silence()
+        while True:
+            await asyncio.sleep(self._times.silence_look)
+            live, times = self._live, self._times
+            is_expected = live is not None and live.mode is CaptureMode.SCRCPY and live.has_begun
+            # A dark screen may give nothing at all.
+            if live is None or not is_expected or self._state.condition is not ScreenCondition.SHOWN:
+                watched = None
+                continue
+            if watched is not live:
+                watched, silence = live, Silence(first=times.silence, patience=times.silence_patience)
+            match silence.look(self._picture_at, time.monotonic()):
+                case Verdict.ASK:
+                    live.source.request_keyframe()
+                case Verdict.DEAD:
+                    live.condemn("it gives nothing more, not even the keyframe that it was asked for")
+                    self._close_soon(live.source)
 
     def _give_up(self, error: AdbError) -> None:
         """Have the iteration end by `error`."""

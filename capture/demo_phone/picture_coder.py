@@ -1,6 +1,9 @@
 """The phone's video codec: fits pictures into a video's size and codes them."""
 
+import threading
+
 import av
+from av.video.reformatter import VideoReformatter
 
 from capture.demo_phone.canvas import Canvas
 from capture.demo_phone.display import Picture
@@ -69,6 +72,17 @@ class PictureCoder:
         )
 
 
+_of_this_thread = threading.local()
+
+
+def _scaler() -> VideoReformatter:
+    """This thread's own: what `VideoFrame.reformat` uses is kept in the frame, and two threads in it at once crash."""
+    scaler: VideoReformatter | None = getattr(_of_this_thread, "scaler", None)
+    if scaler is None:
+        scaler = _of_this_thread.scaler = VideoReformatter()
+    return scaler
+
+
 def fit_picture(frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
     """The frame for a video of this size: scaled with its aspect kept, black beside it (setDisplayProjection).
 
@@ -79,7 +93,7 @@ def fit_picture(frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
     scale = min(width / frame.width, height / frame.height)
     inner_width = min(width, max(2, even(frame.width * scale + 1)))
     inner_height = min(height, max(2, even(frame.height * scale + 1)))
-    scaled = frame.reformat(inner_width, inner_height, interpolation="FAST_BILINEAR")
+    scaled = _scaler().reformat(frame, inner_width, inner_height, interpolation="FAST_BILINEAR")
     if (inner_width, inner_height) == (width, height):
         return scaled
     whole = Canvas.black(width, height)

@@ -7,6 +7,7 @@ from struct import Struct
 from PIL import Image
 
 from capture.demo_phone import fault_properties
+from capture.demo_phone.canvas import Canvas
 from capture.demo_phone.files import StorageError
 from capture.demo_phone.shell import Invocation
 from capture.demo_phone.window_dump import LAUNCHER, VAULT
@@ -125,7 +126,9 @@ async def screencap(invocation: Invocation) -> int:
     if unknown or "-h" in invocation.arguments or len(names) > 1:
         await invocation.complain("usage: screencap [-hp] [-d display-id] [FILENAME]")
         return _FAILED
-    image = Image.fromarray(phone.display.snapshot().frame.to_ndarray(format="rgb24"))
+    frame = phone.display.snapshot().frame
+    # Recorders may have the frame in other threads, and a conversion is for one thread at a time.
+    image = Image.fromarray(Canvas.over(frame, frame.height).to_frame().to_ndarray(format="rgb24"))
     as_png = "-p" in invocation.arguments or (names and names[0].endswith(".png"))
     data = _png(image) if as_png else _raw(image)
     if not names:

@@ -39,7 +39,11 @@ class Scene:
     """A phone whose ways of capture the test plays."""
 
     def __init__(
-        self, *modes: CaptureMode, first_pause: float, condition: ScreenCondition = ScreenCondition.SHOWN
+        self,
+        *modes: CaptureMode,
+        first_pause: float,
+        condition: ScreenCondition = ScreenCondition.SHOWN,
+        silence: float = 10.0,
     ) -> None:
         self.opened: list[tuple[CaptureMode, VideoSize]] = []
         self.sources: dict[CaptureMode, PushedSource] = {}
@@ -58,7 +62,13 @@ class Scene:
             {mode: self._way(mode) for mode in modes},
             self.watch,
             ScreenState(UPRIGHT, condition=condition),
-            times=PhoneTimes(first_dark_picture=0.01, next_question=0.01),
+            times=PhoneTimes(
+                first_dark_picture=0.01,
+                next_question=0.01,
+                silence=silence,
+                silence_patience=silence,
+                silence_look=0.01,
+            ),
         )
 
     def _way(self, mode: CaptureMode) -> OpenMode:
@@ -95,6 +105,14 @@ async def take(source: PhoneSource, count: int = 1) -> list[AccessUnit]:
 @pytest.fixture(params=[10.0])
 async def scene(request: pytest.FixtureRequest) -> AsyncIterator[Scene]:
     made = Scene(CaptureMode.SCRCPY, CaptureMode.SCREENRECORD, first_pause=request.param)
+    yield made
+    await made.source.aclose()
+
+
+@pytest.fixture
+async def impatient_scene() -> AsyncIterator[Scene]:
+    """Its phone is asked after a tenth of a second of silence, and has as long to answer."""
+    made = Scene(CaptureMode.SCRCPY, CaptureMode.SCREENRECORD, first_pause=10.0, silence=0.1)
     yield made
     await made.source.aclose()
 
@@ -407,6 +425,48 @@ async def test_a_phone_that_answers_nothing_more_ends_the_iteration(scene: Scene
     scene.watch.states.put_nowait(AdbTimeout("no answer to 'dumpsys power'"))
     with pytest.raises(AdbTimeout, match="dumpsys power"):
         await take(scene.source)
+
+
+async def test_scrcpy_that_answers_no_keyframe_request_is_followed_by_the_next(impatient_scene: Scene) -> None:
+    scene = impatient_scene
+    scrcpy = await scene.start()
+    scrcpy.keyframe()
+    await take(scene.source)
+    async with asyncio.TaskGroup() as tasks:
+        following = tasks.create_task(take(scene.source))
+        await until(lambda: CaptureMode.SCREENRECORD in scene.sources)
+        keyframe = scene.sources[CaptureMode.SCREENRECORD].keyframe()
+    assert following.result() == [keyframe]
+    assert scrcpy.keyframe_requests == 1
+    assert "not scrcpy: it gives nothing more, not even the keyframe" in scene.source.facts.reason
+
+
+async def test_scrcpy_that_shows_a_still_screen_is_only_asked(impatient_scene: Scene) -> None:
+    scene = impatient_scene
+    scrcpy = await scene.start()
+    scrcpy.keyframe()
+    await take(scene.source)
+    async with asyncio.TaskGroup() as tasks:
+        following = tasks.create_task(take(scene.source))
+        await until(lambda: scrcpy.keyframe_requests == 1)
+        keyframe = scrcpy.keyframe()
+    assert following.result() == [keyframe]
+    assert scene.modes_opened == ["scrcpy"]
+
+
+async def test_a_dark_screen_is_not_asked_for_keyframes(impatient_scene: Scene) -> None:
+    scene = impatient_scene
+    scrcpy = await scene.start()
+    scrcpy.keyframe()
+    await take(scene.source)
+    scene.watch.states.put_nowait(ScreenState(UPRIGHT, condition=ScreenCondition.OFF))
+    await until(lambda: scene.source.facts.screen is ScreenCondition.OFF)
+    asked = scrcpy.keyframe_requests
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await anext(scene.source)
+    assert scrcpy.keyframe_requests == asked
+    assert scene.modes_opened == ["scrcpy"]
 
 
 async def test_a_phone_whose_pictures_flow_is_not_given_up(scene: Scene) -> None:

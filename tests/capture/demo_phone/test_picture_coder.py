@@ -1,10 +1,12 @@
 """The phone's codec."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from av.video.frame import PictureType
 
 from capture.demo_phone.display import Picture
-from capture.demo_phone.picture_coder import PictureCoder
+from capture.demo_phone.picture_coder import PictureCoder, fit_picture
 from capture.demo_phone.screen import Screen
 from capture.demo_phone.strip import read_strip
 from encoders.errors import EncoderError
@@ -88,3 +90,14 @@ def test_a_codec_that_goes_on_with_another_size() -> None:
 def test_what_no_codec_takes(b_frames: bool) -> None:
     with pytest.raises(EncoderError, match="241"):
         PictureCoder(241, 320, frame_rate=30, bit_rate=1_000_000, b_frames=b_frames)
+
+
+def test_one_picture_can_be_fitted_by_several_threads_at_once() -> None:
+    """Two recorders of one phone do: the frame's own scaler would be in both at the same time."""
+    screen = Screen(360, 640)
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(30):
+            frame = screen.draw(0.0)
+            tasks = [pool.submit(fit_picture, frame, *size) for size in [(640, 360), (180, 320)] * 4]
+            fitted = [task.result() for task in tasks]
+            assert [(each.width, each.height) for each in fitted] == [(640, 360), (180, 320)] * 4
