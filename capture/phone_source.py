@@ -126,8 +126,7 @@ class PhoneSource:
         self._live = await self._open_best()
         self._live.source.on_audio = self._on_audio
         self._tell()
-        if reason := self._ladder.why_not_better(self._live.mode):
-            log.info("capture is not at its best", device=self._serial, mode=self._live.mode, reason=reason)
+        log.info("capture begins", device=self._serial, mode=self._live.mode, reason=self._facts.reason)
         work = (self._follow_screen(), self._climb(), self._watch_silence())
         self._tasks = [loop.create_task(each) for each in work]
 

@@ -87,8 +87,8 @@ async def test_a_second_viewer_joins_in_the_middle_of_a_group(live: Page, demo_s
     await live.evaluate("(number) => until(async () => (await inbound()).framesDecoded > number)", 45)
     other = await live.context.new_page()
     await watch(other, demo_service.address)
-    mine, theirs = await live.evaluate("until(() => strip())"), await other.evaluate("until(() => strip())")
-    assert abs(mine["frameNumber"] - theirs["frameNumber"]) < 60
+    # It does not stay behind in the group that it began with.
+    await other.evaluate("until(() => { const now = strip(); return now && ((Date.now() - now.drawnAt) | 0) < 1000; })")
     statistics = await other.evaluate("inbound()")
     assert statistics["keyFramesDecoded"] >= 1
     assert statistics["pliCount"] == 0
