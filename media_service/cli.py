@@ -12,6 +12,7 @@ import typer
 
 from capture.adb.address import parse_device_entry
 from capture.adb.client import AdbClient
+from capture.demo_phone.by_hand import by_hand
 from capture.errors import CaptureError
 from media_service import __version__, configuration, device_listing, log
 from media_service.configuration import BadSettings, Configuration
@@ -75,7 +76,8 @@ def run(
         sys.exit(f"media-service: {error}")
 
 
-@program.command()
+# Click leaves alone the lines of a paragraph that begins with \b.
+@program.command(epilog="\n\n".join(f"\b\n{paragraph}" for paragraph in by_hand().split("\n\n")))
 def demo_phone(
     port: Annotated[int, typer.Option(min=0, max=65535, help="adb's port; 0 takes a free one.")] = 5555,
     size: Annotated[str, typer.Option(metavar="WIDTHxHEIGHT", help="The screen in pixels.")] = "720x1280",

@@ -168,8 +168,10 @@ class Session:
         }
 
     def watch(self, listener: Listener) -> Callable[[], None]:
-        """Tell `listener` every change of state from now on; returns what ends it."""
+        """Tell `listener` how device and stream are, and every change from now on; returns what ends it."""
         self._listeners[listener] = None
+        for change in self._present():
+            listener(change)
 
         def stop() -> None:
             self._listeners.pop(listener, None)

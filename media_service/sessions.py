@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import asynccontextmanager
 
 from capture.controller import Controller
+from capture.errors import DeviceNotFound, DeviceOffline
 from capture.phone_controller import PhoneController
 from capture.source import Source, Sources
 from media_service.devices import ONLINE, Device, Devices
@@ -149,8 +150,23 @@ class Sessions:
             raise
 
     def _opener(self, device: Device) -> Callable[[], Awaitable[Source]]:
-        # Asked every time: a container's phone may have come back at another address.
-        return lambda: self._sources.open(self._devices.source(device.device_id))
+        async def open_source() -> Source:
+            try:
+                # Asked every time: a container's phone may have come back at another address.
+                return await self._sources.open(self._devices.source(device.device_id))
+            except (DeviceNotFound, DeviceOffline) as error:
+                # To adb it is only away; who connects it knows more.
+                if reason := self._why_away(device.device_id):
+                    raise type(error)(reason) from error
+                raise
+
+        return open_source
+
+    def _why_away(self, device_id: str) -> str:
+        try:
+            return self._devices.find(device_id).reason
+        except NotFound:
+            return ""
 
     def device_changed(self, device_id: str, state: str) -> None:
         """Have a stream that waits for its device try again at once when that is back."""

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import zipfile
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -76,10 +77,13 @@ def _program(name: str) -> str:
     return name
 
 
-def _file(name: str) -> Path:
+def _scrcpy_server(name: str) -> Path:
     path = Path(name).expanduser()
     if not path.is_file():
-        raise ValueError("there is no such file")
+        raise ValueError("it is not a file" if path.exists() else "there is no such file")
+    # What was fetched from a wrong address is a page of text.
+    if not zipfile.is_zipfile(path):
+        raise ValueError("it is not scrcpy's server, or not all of it: that is a zip archive")
     return path
 
 
@@ -222,7 +226,8 @@ class Settings(BaseSettings):
     """How phones are captured. `auto` is the first of the others that works, and says why; any other is insisted on."""
 
     scrcpy_server_path: Annotated[
-        Annotated[Path, BeforeValidator(_file)] | None, Allowed("a file: scrcpy's server, as its releases have it")
+        Annotated[Path, BeforeValidator(_scrcpy_server)] | None,
+        Allowed("a file: scrcpy's server, as its releases have it"),
     ] = None
     """scrcpy's server, which is put on the phones; without it, they are captured in another way."""
 
@@ -292,6 +297,22 @@ class Settings(BaseSettings):
         if first is not None and last < first:
             raise ValueError(f"it is below ICE_PORT_MIN={first}")
         return last
+
+    @field_validator("adb_devices")
+    @classmethod
+    def _one_phone_by_name(cls, entries: tuple[DeviceEntry, ...]) -> tuple[DeviceEntry, ...]:
+        serials: dict[str, str] = {}
+        for entry in entries:
+            if entry.name is not None and serials.setdefault(entry.name, entry.serial) != entry.serial:
+                raise ValueError(f"{entry.name!r} is the name of two phones")
+        return entries
+
+    @field_validator("scrcpy_server_path")
+    @classmethod
+    def _there_if_insisted_on(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        if path is None and info.data.get("capture_mode") == "scrcpy":
+            raise ValueError("CAPTURE_MODE=scrcpy needs it")
+        return path
 
     @field_validator("scrcpy_server_version")
     @classmethod

@@ -74,6 +74,8 @@ class Stream:
         """What the current source says about itself."""
         self.is_lost = False
         """Whether it has been reconnecting for long."""
+        self.trouble = ""
+        """What was said last in the log of why there are no pictures; empty when there have been some since."""
         self.sps: SequenceParameterSet | None = None
         self.pictures = 0
         self.captured: dict[str, CaptureCounters] = {}
@@ -164,10 +166,13 @@ class Stream:
                     backoff = _FIRST_BACKOFF  # It has taken long enough.
             if self.pictures > pictures:
                 backoff = _FIRST_BACKOFF
+                self.trouble = ""
             if self.state is not StreamState.RECONNECTING:
                 self._reconnecting_since = time.monotonic()
-            if (self.state, self.reason) != (StreamState.RECONNECTING, reason):
+            if reason != self.trouble:
+                self.trouble = reason
                 _log.warning("capture ended", device=self.device_id, reason=reason)
+            if (self.state, self.reason) != (StreamState.RECONNECTING, reason):
                 self._set_state(StreamState.RECONNECTING, reason)
             with suppress(TimeoutError):
                 async with asyncio.timeout(backoff):

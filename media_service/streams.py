@@ -5,11 +5,15 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from capture.source import Source
 from media_service.rtc.egress import Egress
-from media_service.stream import Stream
+from media_service.stream import Stream, StreamState
 from media_service.tasks import Tasks
 
 GRACE = 3.0
 """Seconds that capture goes on without a viewer: a page that is loaded again finds the stream running."""
+
+
+_REMEMBERED = 100
+"""Devices whose last trouble is remembered."""
 
 
 class _Use:
@@ -36,6 +40,7 @@ class Streams:
         self._grace = grace
         self._running: dict[str, _Use] = {}
         self._stopping: dict[str, asyncio.Task[None]] = {}
+        self._troubles: dict[str, str] = {}
 
     def __iter__(self) -> Iterator[Stream]:
         return (use.stream for use in self._running.values())
@@ -53,6 +58,8 @@ class Streams:
         use = self._running.get(device_id)
         if use is None:
             stream = Stream(device_id, open_source, self._egress, self._state_changed)
+            # Who is refused asks again every few seconds: the same trouble is one line in the log all the same.
+            stream.trouble = self._troubles.pop(device_id, "")
             former = self._stopping.get(device_id)
             task = self._tasks.start(self._run(stream, former), f"stream {device_id}")
             use = self._running[device_id] = _Use(stream, task)
@@ -82,6 +89,10 @@ class Streams:
             use = self._running.get(stream.device_id)
             if use is not None and use.stream is stream:
                 del self._running[stream.device_id]
+            if stream.state is StreamState.RECONNECTING:
+                self._troubles[stream.device_id] = stream.trouble
+                if len(self._troubles) > _REMEMBERED:
+                    del self._troubles[next(iter(self._troubles))]
             stream.stopped()
 
     def _stop(self, use: _Use) -> None:

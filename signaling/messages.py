@@ -11,8 +11,14 @@
     leave {sessionId?} or {deviceId}                        ok
     ping                                                    pong
 
-Any of them may be answered `error {code, detail}`. Without an `id` there is no `ok`, but every other reply. We push
-`session-state`, `device-state`, `stream-state` and `stats`. `sessionId` may be left out while there is only one.
+Any of them may be answered `error {code, detail}`. Without an `id` there is no `ok`, but every other reply.
+`sessionId` may be left out while there is only one.
+
+We push what changes, and how device and stream are right after our offer or answer:
+
+    session-state {sessionId, deviceId, state: new | connecting | connected | failed | closed, reason}
+    device-state {sessionId, deviceId, state: online | reconnecting | lost, reason}
+    stream-state {sessionId, deviceId, state: the way of capture, reason, width, height, rotation, screen, audio}
 """
 
 import json
@@ -139,7 +145,7 @@ class VideoState:
     width: int | None
     height: int | None
     rotation: int | None
-    """Degrees that the device is turned, as Android counts them: 0, 90, 180 or 270; None when unknown."""
+    """Degrees that the phone is turned, as Android's `Surface.ROTATION_*`; None when unknown. The video is upright."""
     screen: str
     """`shown`, `still`, `off`, `secure` (its capture is forbidden) or `booting`."""
     has_audio: bool

@@ -39,7 +39,7 @@ class DeviceDescription:
     screen: str | None = None
     """`shown`, `off`, `secure` or `booting`; None while nobody watches."""
     rotation: int | None = None
-    """Degrees clockwise that its picture is turned; None while nobody watches or knows."""
+    """Degrees that it is turned, as Android's `Surface.ROTATION_*`; None while nobody watches or knows."""
 
 
 class SessionHandle(Protocol):
@@ -82,7 +82,10 @@ class SessionHandle(Protocol):
         ...
 
     def watch(self, listener: Listener) -> Callable[[], None]:
-        """Tell `listener` every change of state that concerns the session; returns what ends it."""
+        """Tell `listener` how device and stream are now, and every change of state that concerns the session.
+
+        Returns what ends it.
+        """
         ...
 
     async def inject(self, event: InputEvent) -> float:

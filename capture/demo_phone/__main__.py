@@ -10,31 +10,9 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from capture.demo_phone.by_hand import by_hand
 from capture.demo_phone.farm import DemoPhone, run_demo_phones
-from capture.demo_phone.fault_properties import forms
 from capture.demo_phone.phone import PhoneSpec
-
-_BY_HAND = """\
-what a phone does, by hand, with adb shell:
-  input keyevent POWER | SLEEP | WAKEUP             switch its screen off and on
-  settings put system user_rotation 0 | 1 | 2 | 3   turn it (Android 12 and later also: wm user-rotation lock N)
-  wm size 540x960 | reset                           change the size of its screen
-  am start -n com.demo.vault/.Vault                 open an app that may not be captured; input keyevent HOME leaves it
-  pkill screenrecord                                end its recorders
-and with adb alone:
-  adb reboot                                        it is away for a second, and boots for three more
-
-how it misbehaves, by hand, with adb shell:
-  setprop demo.fault.NAME VALUE                     bring about a fault; getprop shows those there are
-  "setprop demo.fault.NAME ''"                      take it back
-NAME and VALUE, as capture/demo_phone/faults.py explains them:
-{faults}
-For so long, offline drops all connections and refuses new ones, and hangs keeps them and answers nothing.
-"""
-
-
-def _by_hand() -> str:
-    return _BY_HAND.format(faults="\n".join(f"  {name:26}{form}" for name, form in forms().items()))
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -48,7 +26,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "python -m capture.demo_phone",
         description="An Android phone for adb, emulated.",
-        epilog=_by_hand(),
+        epilog=by_hand(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (%(default)s)")

@@ -4,8 +4,9 @@
 /**
  * @typedef {object} Device
  * @property {string} deviceId
+ * @property {string | null} name what the operator calls it, or its container
  * @property {string} model
- * @property {string} state `online`, `offline`, `unauthorized` or `connecting`
+ * @property {string} state `online`, `offline`, `unauthorized`, `connecting` or `lost`
  * @property {number | null} width
  * @property {number | null} height
  * @property {number} viewers
@@ -74,8 +75,13 @@ export class DeviceList extends EventTarget {
     const focused = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset.device;
     this.#list.replaceChildren(...this.devices.map((device) => item(device, device.deviceId === current)));
     if (focused) [...this.#list.querySelectorAll("a")].find(({ dataset }) => dataset.device === focused)?.focus();
-    const option = (/** @type {Device} */ { deviceId, model }) =>
-      new Option(model || deviceId, deviceId, false, deviceId === current);
+    const called = this.devices.map((device) => words(device)[0]);
+    const option = (/** @type {Device} */ device) => {
+      const [name, other] = words(device);
+      const isShared = called.filter((each) => each === name).length > 1;
+      const text = isShared && other ? `${name} · ${other}` : name;
+      return new Option(text, device.deviceId, false, device.deviceId === current);
+    };
     this.#select.replaceChildren(...this.devices.map(option));
     this.#select.hidden = this.devices.length < 2;
   }
@@ -87,10 +93,21 @@ export class DeviceList extends EventTarget {
 }
 
 /**
+ * A farm's phones are of one model: whoever has a name goes by it.
+ *
+ * @param {Device} device
+ * @returns {string[]} what it is called, and what tells it from others that are called so
+ */
+export function words({ deviceId, name, model }) {
+  return [...new Set(name ? [name, model] : [model, deviceId])].filter((text) => text);
+}
+
+/**
  * @param {Device} device
  * @param {boolean} isCurrent
  */
-function item({ deviceId, model, state, viewers }, isCurrent) {
+function item(device, isCurrent) {
+  const { deviceId, state, viewers } = device;
   const link = document.createElement("a");
   const address = new URL(location.href);
   address.searchParams.set("device", deviceId);
@@ -99,8 +116,9 @@ function item({ deviceId, model, state, viewers }, isCurrent) {
   link.dataset.state = state;
   if (isCurrent) link.setAttribute("aria-current", "page");
   const watching = viewers > 0 ? `${viewers} watching` : "";
-  link.append(part("i", ""), part("b", model || deviceId), part("span", state === "online" ? watching : state));
-  if (model && model !== deviceId) link.append(part("span", deviceId, "id"));
+  const [called, other] = words(device);
+  link.append(part("i", ""), part("b", called ?? deviceId), part("span", state === "online" ? watching : state));
+  if (other) link.append(part("span", other, "id"));
   const listed = document.createElement("li");
   listed.append(link);
   return listed;

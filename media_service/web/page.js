@@ -1,7 +1,7 @@
 // @ts-check
 /** The page: which phone is watched, by its address (`?device=`) and by the list of phones. */
 
-import { DeviceList } from "./device-list.js";
+import { DeviceList, words } from "./device-list.js";
 import { PhoneViewerElement } from "./phone-viewer.js";
 
 const viewer = /** @type {PhoneViewerElement} */ (document.querySelector("phone-viewer"));
@@ -32,7 +32,8 @@ function watch() {
     viewer.setAttribute("height", String(known.height));
   }
   if (device !== null && device !== watched) viewer.setAttribute("device", device);
-  document.title = device === null ? "Cloud phones" : `${known?.model || device} – Cloud phones`;
+  const called = known ? words(known)[0] : device;
+  document.title = called ? `${called} – Cloud phones` : "Cloud phones";
   list.show(device);
   showEmpty(device === null);
 }

@@ -139,6 +139,8 @@ textarea { position: absolute; left: 0; bottom: 0; width: 100%; height: 1.5em; p
   animation: appear 0.15s ease-out;
 }
 .condition { inset: auto 12px 46%; }
+/* In the middle a phone that boots shows its maker's name. */
+.condition[data-screen="booting"] { bottom: 22%; }
 .frame:not([data-state="live"]) .condition { display: none; }
 
 .toolbar {
@@ -178,10 +180,14 @@ button:focus-visible { outline: 2px solid var(--_accent); outline-offset: 2px; }
   box-shadow: var(--_shadow);
   animation: appear 0.15s ease-out;
 }
+/* On a small page the panel may cover the button that opened it. */
+.statistics button { position: sticky; top: 6px; float: right; display: grid; place-items: center; width: 26px; height: 26px; margin: 4px -9px 0 0; padding: 0; border: 0; border-radius: 9px; background: color-mix(in srgb, var(--_surface) 88%, transparent); color: var(--_muted); cursor: pointer; }
+.statistics button:hover { background: var(--_hover); color: var(--_text); }
 .statistics h3 { margin: 12px 0 4px; color: var(--_muted); font-size: 11px; font-weight: 550; letter-spacing: 0.02em; }
 .statistics dl { display: grid; grid-template-columns: auto 1fr; gap: 2px 16px; font-size: 12px; }
 .statistics dt { white-space: nowrap; }
 .statistics dd { text-align: right; overflow-wrap: anywhere; }
+.statistics .note { grid-column: 1 / -1; color: var(--_muted); font-size: 11px; text-align: left; text-wrap: pretty; }
 .statistics [title] { cursor: help; }
 
 /* The numbers beside the phone, where there is room. */

@@ -31,6 +31,13 @@ const STATE_WORDS = {
   unavailable: "Not available",
 };
 
+/** Over the picture, where the state alone would leave open what happens. @type {Partial<Record<ViewerState, string>>} */
+const NOTICE_WORDS = {
+  connecting: "Connecting…",
+  reconnecting: "Reconnecting…",
+  "device-lost": "Phone lost, reconnecting…",
+};
+
 /** What the phone says of its screen, where a picture alone would look like a fault. @type {Record<string, string>} */
 const SCREEN_WORDS = {
   off: "The phone’s screen is off. Its power button wakes it.",
@@ -98,7 +105,9 @@ template.innerHTML = `
       <p class="complaint" role="alert" hidden></p>
     </div>
   </div>
-  <section class="statistics" aria-label="Numbers" hidden></section>
+  <section class="statistics" aria-label="Numbers" hidden>
+    ${button("Close", icons.close, 'data-action="statistics"')}
+  </section>
 `;
 
 export class PhoneViewerElement extends HTMLElement {
@@ -110,7 +119,7 @@ export class PhoneViewerElement extends HTMLElement {
   /** @type {Still} */
   #still;
   #panel;
-  #capture = "";
+  #capture = { mode: "", reason: "" };
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #countdown;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -200,7 +209,7 @@ export class PhoneViewerElement extends HTMLElement {
     viewer.addEventListener("message", (event) => {
       const { type, state, reason, detail, screen } = /** @type {CustomEvent<ServiceMessage>} */ (event).detail;
       if (type === "stream-state") {
-        this.#capture = [state, reason].filter((text) => text).join(": ");
+        this.#capture = { mode: state ?? "", reason: reason ?? "" };
         this.#showCondition(screen ?? "");
       }
       if (type === "error" && detail) this.#complain(detail);
@@ -212,7 +221,7 @@ export class PhoneViewerElement extends HTMLElement {
     const device = this.getAttribute("device");
     this.#still.drop();
     this.#find(".frame").toggleAttribute("data-has-picture", false);
-    this.#capture = "";
+    this.#capture = { mode: "", reason: "" };
     this.#showCondition("");
     if (device) this.viewer.watch(device);
     else this.#viewer?.stop();
@@ -243,6 +252,7 @@ export class PhoneViewerElement extends HTMLElement {
   #showCondition(screen) {
     const condition = this.#find(".condition");
     condition.textContent = SCREEN_WORDS[screen] ?? "";
+    condition.dataset.screen = screen;
     condition.hidden = !condition.textContent;
   }
 
@@ -250,11 +260,12 @@ export class PhoneViewerElement extends HTMLElement {
     const state = this.#viewer?.state ?? "idle";
     const reason = this.#viewer?.reason ?? "";
     if (state === "live" && this.#viewer?.caughtUpAt) this.#still.drop();
-    if (state !== "live" && state !== "connecting") this.#still.keep();
-    this.#find(".frame").dataset.state = state;
+    const frame = this.#find(".frame");
+    // What a video shows before its first picture is not worth keeping.
+    if (state !== "live" && state !== "connecting" && frame.hasAttribute("data-has-picture")) this.#still.keep();
+    frame.dataset.state = state;
     this.#find(".state span").textContent = STATE_WORDS[state];
-    const isUnderWay = state === "connecting" || state === "reconnecting";
-    this.#find(".notice strong").textContent = STATE_WORDS[state] + (isUnderWay ? "…" : "");
+    this.#find(".notice strong").textContent = NOTICE_WORDS[state] ?? STATE_WORDS[state];
     this.#find(".notice .reason").textContent = reason;
     if (state !== "live") for (const cell of this.#root.querySelectorAll("[data-number]")) cell.textContent = "";
     if (!this.#viewer?.stats) this.#panel.show(null);
@@ -284,7 +295,9 @@ export class PhoneViewerElement extends HTMLElement {
     if (this.#viewer.state === "live") {
       for (const [name, text] of Object.entries(numbers)) this.#find(`[data-number=${name}]`).textContent = text;
     }
-    this.#panel.show({ stats, inputLatencyMs: this.#viewer.inputLatencyMs, capture: this.#capture });
+    const { inputLatencyMs, hasSound, muted, isSoundBlocked } = this.#viewer;
+    const isHeard = hasSound && !muted && !isSoundBlocked;
+    this.#panel.show({ stats, inputLatencyMs, capture: this.#capture, hasSound, isHeard });
   }
 
   #showSound() {
@@ -304,7 +317,7 @@ export class PhoneViewerElement extends HTMLElement {
   #showStatistics() {
     const isOpen = this.hasAttribute("statistics");
     this.#find(".statistics").hidden = !isOpen;
-    this.#find("[data-action=statistics]").ariaPressed = String(isOpen);
+    this.#find(".toolbar [data-action=statistics]").ariaPressed = String(isOpen);
   }
 
   #toggleSound() {

@@ -2,8 +2,10 @@
 /** The numbers of a session as a table for people. */
 
 /** @typedef {import("./statistics.js").Statistics} Statistics */
-/** @typedef {{stats: Statistics, inputLatencyMs: number | null, capture: string}} Shown */
-/** @typedef {{name: string, hint?: string, value: (shown: Shown) => string}} Row A row without a value is hidden. */
+/** @typedef {{stats: Statistics, inputLatencyMs: number | null, capture: {mode: string, reason: string},
+ *            hasSound: boolean, isHeard: boolean}} Shown */
+/** @typedef {{name: string, hint?: string, value: (shown: Shown) => string}} Row A row without a value is hidden, one
+ *  without a name takes the whole width. */
 
 const UNKNOWN = "–";
 
@@ -51,10 +53,11 @@ const freezes = ({ freezes, freezeMs }) => (freezes ? `${freezes} (${millisecond
 /** @param {Statistics} stats */
 const dropped = ({ framesDropped, framesDecoded }) => `${framesDropped} of ${framesDecoded + framesDropped}`;
 
-/** @param {Statistics} stats */
-const sound = ({ soundCodec, soundBitsPerSecond }) => soundCodec && `${soundCodec}, ${bitRate(soundBitsPerSecond)}`;
-/** @param {(stats: Statistics) => string} value @returns {(shown: Shown) => string} hidden where there is no sound */
-const ofSound = (value) => ({ stats }) => (stats.soundCodec ? value(stats) : "");
+/** @param {Shown} shown */
+const sound = ({ stats: { soundCodec, soundBitsPerSecond }, hasSound, isHeard }) =>
+  hasSound ? [soundCodec, isHeard ? bitRate(soundBitsPerSecond) : "off"].filter((text) => text).join(", ") : "";
+/** @param {(stats: Statistics) => string} value @returns {(shown: Shown) => string} hidden where no sound is heard */
+const ofSound = (value) => ({ stats, isHeard }) => (isHeard ? value(stats) : "");
 
 /** @type {ReadonlyArray<{title: string, rows: Row[]}>} */
 const GROUPS = [
@@ -64,8 +67,9 @@ const GROUPS = [
       { name: "Frame rate", hint: FRAME_RATE_HINT, value: ({ stats }) => frameRate(stats.framesPerSecond) },
       { name: "Size", value: ({ stats }) => size(stats) },
       { name: "Codec", hint: "As negotiated; the stream may use less", value: ({ stats }) => stats.codec || UNKNOWN },
-      { name: "Sound", value: ({ stats }) => sound(stats) },
-      { name: "Capture", hint: "How the phone's screen is captured", value: ({ capture }) => capture },
+      { name: "Sound", value: sound },
+      { name: "Capture", hint: "How the phone's screen is captured", value: ({ capture }) => capture.mode },
+      { name: "", value: ({ capture }) => capture.reason },
     ],
   },
   {
@@ -113,6 +117,7 @@ export class StatisticsPanel {
         const term = document.createElement("dt");
         const cell = document.createElement("dd");
         term.textContent = row.name;
+        if (!row.name) cell.className = "note";
         if (row.hint) term.title = cell.title = row.hint;
         cell.textContent = UNKNOWN;
         list.append(term, cell);
@@ -125,9 +130,10 @@ export class StatisticsPanel {
   /** @param {Shown | null} shown null while there is no session */
   show(shown) {
     for (const { row, term, cell } of this.#rows) {
-      const value = shown === null ? UNKNOWN : row.value(shown);
+      const value = shown !== null ? row.value(shown) : row.name && UNKNOWN;
       cell.textContent = value;
-      term.hidden = cell.hidden = value === "";
+      cell.hidden = value === "";
+      term.hidden = value === "" || row.name === "";
     }
   }
 }

@@ -1,5 +1,6 @@
 """The page's sound: muted until the user wants it, remembered, and played with its pictures."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -71,10 +72,13 @@ async def test_sound_is_off_until_the_user_turns_it_on(beeping: Page) -> None:
 
 
 async def test_the_numbers_tell_of_the_sound(beeping: Page) -> None:
-    await beeping.get_by_role("button", name="Unmute").click()
     await beeping.get_by_role("button", name="Numbers").click()
     numbers = beeping.get_by_role("region", name="Numbers")
-    await expect(numbers).to_contain_text("Opus stereo")
+    await numbers.get_by_text("Opus stereo, off").wait_for()
+    await expect(numbers.get_by_text("Sound buffer")).to_be_hidden()
+    await beeping.get_by_role("button", name="Unmute").click()
+    await expect(numbers).to_contain_text(re.compile("Opus stereo, [1-9][0-9]* kbit/s"))
+    await expect(numbers.get_by_text("Sound buffer")).to_be_visible()
     await beeping.evaluate("until(() => viewer().stats?.soundBufferMs > 0 && viewer().stats.soundBitsPerSecond > 0)")
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import re
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -77,6 +78,9 @@ async def test_the_service_offers_over_websocket(address: str) -> None:
         await wire.send_json({"type": "join", "id": 1, "deviceId": "clip"})
         offer = await wire.receive_json(timeout=20)
         assert (offer["type"], offer["id"]) == ("offer", 1)
+        device, stream = await wire.receive_json(timeout=5), await wire.receive_json(timeout=5)
+        assert (device["type"], device["state"]) == ("device-state", "online")
+        assert (stream["type"], stream["state"], stream["screen"]) == ("stream-state", "file", "shown")
         viewer = AiortcViewer(address, "clip")
         await wire.send_json({"type": "answer", "id": 2, "sdp": await viewer.answer(offer["sdp"])})
         await viewer.watched(5)
@@ -157,6 +161,24 @@ async def test_a_device_that_cannot_be_watched_says_why(adb_server: RunningAdb, 
             await viewer.watch()
         await viewer.leave()
         assert await metric(address, "media_service_active_sessions") == 0
+
+
+async def test_a_phone_that_cannot_be_connected_says_why(adb_server: RunningAdb) -> None:
+    adb_devices = {"adb_devices": f"lobby=127.0.0.1:{free_port()}"}
+    async with serve(settings(adb_server, **adb_devices), sources={}, demo=False) as address:
+        refused = r"'lobby' cannot be watched: adb is not connected to it yet: .*Connection refused"
+        async with asyncio.timeout(20):
+            while not re.search(refused, await _refusal(address, "lobby")):
+                pass
+
+
+async def _refusal(address: str, device: str) -> str:
+    """Why it cannot be watched now."""
+    viewer = AiortcViewer(address, device)
+    with pytest.raises(RuntimeError) as refused:
+        await viewer.watch()
+    await viewer.leave()
+    return str(refused.value)
 
 
 async def test_a_port_in_use_is_named(adb_server: RunningAdb) -> None:

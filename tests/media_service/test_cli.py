@@ -90,6 +90,12 @@ def test_help_names_every_command(media_service: CommandLine) -> None:
     }
 
 
+def test_demo_phone_s_help_tells_what_can_be_done_to_it(media_service: CommandLine) -> None:
+    lines = media_service("demo-phone", "--help").stdout.splitlines()
+    assert any(re.fullmatch(r" +offline +SECONDS", line) for line in lines)
+    assert any("settings put system user_rotation" in line and "turn it" in line for line in lines)
+
+
 def test_config_shows_values_and_sources(media_service: CommandLine) -> None:
     (media_service.folder / ".env").write_text("VIDEO_WIDTH=640\nTURN_CREDENTIAL=hush\n")
     done = media_service("config", PORT="4000")

@@ -7,6 +7,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from capture.adb.address import DeviceEntry
+from capture.demo_phone.scrcpy.jar import make_jar
 from media_service.duration import Duration
 from media_service.ice_url import IceUrl
 from media_service.settings import Settings
@@ -83,6 +84,7 @@ BAD = [
     ("adb_command_timeout", "0s", "'0s' is not above zero"),
     ("adb_devices", "192.0.2.5:0", "'192.0.2.5:0' is not HOST:PORT"),
     ("adb_devices", "phone one", "'phone one' is not HOST:PORT"),
+    ("adb_devices", "lobby=192.0.2.5,lobby=192.0.2.6", "'lobby' is the name of two phones"),
     ("android_adb_server_port", "0", "greater than or equal"),
     ("video_width", "8", "greater than or equal"),
     ("video_height", "99999", "less than or equal"),
@@ -91,7 +93,10 @@ BAD = [
     ("docker_host", "tcp://host", "is not the address of a Docker engine"),
     ("redroid_label", "=phone", "match"),
     ("capture_mode", "minicap", "'auto', 'scrcpy'"),
+    ("capture_mode", "scrcpy", "CAPTURE_MODE=scrcpy needs it"),
     ("scrcpy_server_path", "/nowhere/scrcpy-server-v3.3.4", "there is no such file"),
+    ("scrcpy_server_path", "/", "it is not a file"),
+    ("scrcpy_server_path", __file__, "it is not scrcpy's server, or not all of it"),
     ("scrcpy_server_version", "2.7", "3.0 up to 4.x are allowed"),
     ("scrcpy_server_version", "latest", "'latest' is not a version of scrcpy"),
     ("video_framerate", "0", "greater than or equal"),
@@ -117,7 +122,7 @@ def test_refuses(name: str, text: str, reason: str) -> None:
 @pytest.mark.parametrize("name", ["scrcpy-server-v3.3.4", "scrcpy-server-3.3.4.jar", "3.3.4"])
 def test_the_version_of_scrcpy_s_server_is_in_its_name(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
-    path.touch()
+    path.write_bytes(make_jar("3.3.4"))
     settings = Settings.model_validate({"scrcpy_server_path": str(path)})
     assert (settings.scrcpy_server_path, settings.scrcpy_server_version) == (path, "3.3.4")
     assert (
@@ -128,7 +133,7 @@ def test_the_version_of_scrcpy_s_server_is_in_its_name(tmp_path: Path, name: str
 
 def test_otherwise_the_version_must_be_said(tmp_path: Path) -> None:
     path = tmp_path / "scrcpy-server.jar"
-    path.touch()
+    path.write_bytes(make_jar("3.3.4"))
     with pytest.raises(ValidationError, match=r"SCRCPY_SERVER_PATH is set, and 'scrcpy-server.jar' does not name its"):
         Settings.model_validate({"scrcpy_server_path": str(path)})
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 import structlog
 
+from capture.errors import CaptureError, DeviceNotFound
 from capture.source import Source
 from media_service.rtc.egress import Egress
 from media_service.stream import Stream, StreamState
@@ -24,6 +25,8 @@ class Scene:
         self.stopped: list[str] = []
         self.streams = Streams(self.tasks, self.egress, self._state_changed, grace=grace)
         self.sources: list[PushedSource] = []
+        self.failures: list[CaptureError] = []
+        """What opening a source raises before it succeeds."""
 
     def hold(self, device_id: str = "phone-1") -> Stream:
         return self.streams.hold(device_id, self._open)
@@ -34,6 +37,8 @@ class Scene:
         assert all(source.is_closed for source in self.sources)
 
     async def _open(self) -> Source:
+        if self.failures:
+            raise self.failures.pop(0)
         source = PushedSource()
         self.sources.append(source)
         return source
@@ -123,6 +128,12 @@ async def turns() -> None:
         await asyncio.sleep(0)
 
 
+async def state(stream: Stream, wanted: StreamState) -> Stream:
+    """The stream, once its state is the wanted one."""
+    await until(lambda: stream.state is wanted)
+    return stream
+
+
 async def closing_source(scene: Scene) -> PushedSource:
     """The source of a stream of phone-1 that nobody watches any more, and that takes its time to close."""
     stream = scene.hold()
@@ -179,6 +190,23 @@ async def test_a_former_stream_that_crashes_while_it_ends_is_no_obstacle(scene: 
         scene.hold()
         await until(lambda: len(scene.sources) == 2)
     assert [log["task"] for log in logs] == ["stream phone-1"]
+
+
+async def test_a_trouble_that_lasts_is_told_once(scene: Scene) -> None:
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(3):
+            scene.failures.append(DeviceNotFound("no such phone"))
+            scene.streams.release(await state(scene.hold(), StreamState.RECONNECTING))
+            await until(lambda: scene.streams.get("phone-1") is None)
+            await turns()
+        assert [log["reason"] for log in logs] == ["no such phone"]
+        stream = scene.hold()
+        await until(lambda: scene.sources)
+        scene.sources[0].keyframe()
+        await state(stream, StreamState.RUNNING)
+        scene.sources[0].fail(DeviceNotFound("no such phone"))
+        await state(stream, StreamState.RECONNECTING)
+    assert [log["reason"] for log in logs] == ["no such phone", "no such phone"]
 
 
 async def test_a_stream_that_crashes_makes_room_for_another(patient_scene: Scene) -> None:
