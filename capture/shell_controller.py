@@ -3,17 +3,14 @@
 import asyncio
 import re
 import time
-from collections import Counter, deque
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from capture.adb.client import AdbClient
 from capture.adb.command_line import command_line
-from capture.adb.screen import place_on_screen, read_screen_size
-from capture.errors import AdbError, CaptureError, InputRejected
+from capture.adb.screen import SCREEN_SIZE_AGE, place_on_screen, read_screen_size
+from capture.errors import AdbError, InputRejected
 from capture.input_events import InputEvent, Key, KeyAction, Text, Touch, TouchAction, VideoSize
-
-QUEUE_LIMIT = 64
-"""Events that may wait for the phone."""
+from capture.input_queue import InputQueue, WaitingInput
 
 CALL_LIMIT = 16
 """Events that go into one shell call, so that the first does not wait long for the last."""
@@ -22,9 +19,6 @@ TEXT_LIMIT = 2000
 """Characters of one text: the phone types them one by one."""
 
 LARGEST_KEY_CODE = 9999
-
-SCREEN_SIZE_AGE = 10.0
-"""Seconds after which the screen's size is read again: `wm size` may change it."""
 
 # What `input` says about a command that this Android does not have yet, its exit code being 0.
 _UNKNOWN = re.compile(r"Unknown command: [a-z]{1,20}")
@@ -97,20 +91,6 @@ def _text_commands(text: str) -> list[list[str]]:
     return commands
 
 
-@dataclass(slots=True)
-class _Waiting:
-    """An event that the phone has not taken yet."""
-
-    event: InputEvent
-    taken: asyncio.Future[float]
-
-    def fail(self, error: CaptureError) -> None:
-        """Tell those who wait; there may be nobody left."""
-        if not self.taken.done():
-            self.taken.set_exception(error)
-            self.taken.exception()  # Seen: nobody needs to be told that nobody asked.
-
-
 class ShellController:
     """Injects input events into one device by its shell; fits `capture.controller.Controller`.
 
@@ -118,15 +98,18 @@ class ShellController:
     """
 
     def __init__(self, client: AdbClient, serial: str) -> None:
-        self.dropped: Counter[str] = Counter()
-        """Events that did not reach the phone, by reason: `replaced_move`, `queue_full`."""
         self._client = client
         self._serial = serial
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting = InputQueue(serial, lambda text: len(text.text) <= TEXT_LIMIT)
         self._screen: VideoSize | None = None
         self._screen_read_at = 0.0
         self._worker: asyncio.Task[None] | None = None
         self._is_closed = False
+
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        """Events that did not reach the phone, by reason: `replaced_move`, `queue_full`."""
+        return self._waiting.dropped
 
     async def inject(self, event: InputEvent) -> float:
         """See `Controller.inject`; also raises `InputRejected` for a second finger, a held key and other than ASCII."""
@@ -143,53 +126,33 @@ class ShellController:
     def _enqueue(self, event: InputEvent) -> asyncio.Future[float]:
         if self._is_closed:
             raise InputRejected(f"device {self._serial!r} is no longer controlled")
-        last = self._waiting[-1] if self._waiting else None
-        if last is not None:
-            if _is_move(last.event) and _is_move(event):
-                self.dropped["replaced_move"] += 1
-                last.event = event
-                return last.taken
-            if (
-                isinstance(last.event, Text)
-                and isinstance(event, Text)
-                and len(last.event.text) + len(event.text) <= TEXT_LIMIT
-            ):
-                # Whoever types fast sends a letter at a time, and each call costs the phone the start of a program.
-                last.event = Text(last.event.text + event.text)
-                return last.taken
-        if len(self._waiting) >= QUEUE_LIMIT:
-            self.dropped["queue_full"] += 1
-            raise InputRejected(f"device {self._serial!r} is too slow: {QUEUE_LIMIT} events wait for it already")
-        loop = asyncio.get_running_loop()
-        waiting = _Waiting(event, loop.create_future())
-        self._waiting.append(waiting)
+        taken = self._waiting.add(event)
         if self._worker is None:
-            self._worker = loop.create_task(self._work())
-        return waiting.taken
+            self._worker = asyncio.get_running_loop().create_task(self._work())
+        return taken
 
     async def _work(self) -> None:
         """Inject what waits, and end."""
-        call: list[_Waiting] = []
+        call: list[WaitingInput] = []
         try:
             while self._waiting:
                 call = self._next_call()
                 await self._inject(call)
         finally:
             self._worker = None
-            for waiting in (*call, *self._waiting):
+            for waiting in (*call, *self._waiting.clear()):
                 waiting.fail(InputRejected(f"device {self._serial!r} is no longer controlled"))
-            self._waiting.clear()
 
-    def _next_call(self) -> list[_Waiting]:
+    def _next_call(self) -> list[WaitingInput]:
         """The next events for one shell call; a text has one to itself, it may be long."""
-        call = [self._waiting.popleft()]
+        call = [self._waiting.pop()]
         while self._waiting and len(call) < CALL_LIMIT:
-            if isinstance(call[-1].event, Text) or isinstance(self._waiting[0].event, Text):
+            if isinstance(call[-1].event, Text) or isinstance(self._waiting.first.event, Text):
                 break
-            call.append(self._waiting.popleft())
+            call.append(self._waiting.pop())
         return call
 
-    async def _inject(self, call: list[_Waiting]) -> None:
+    async def _inject(self, call: list[WaitingInput]) -> None:
         try:
             screen = self._screen or await self._read_screen()
             commands = [command for waiting in call for command in input_commands(waiting.event, screen)]
@@ -200,8 +163,7 @@ class ShellController:
                     raise InputRejected(f"device {self._serial!r} cannot do that: {unknown[0]}")
             taken_at = time.monotonic()
             for waiting in call:
-                if not waiting.taken.done():
-                    waiting.taken.set_result(taken_at)
+                waiting.succeed(taken_at)
             if taken_at - self._screen_read_at > SCREEN_SIZE_AGE:
                 await self._read_screen()  # Only now: no finger waits for it.
         except (AdbError, InputRejected) as error:
@@ -213,7 +175,3 @@ class ShellController:
         self._screen = screen = await read_screen_size(self._client, self._serial)
         self._screen_read_at = time.monotonic()
         return screen
-
-
-def _is_move(event: InputEvent) -> bool:
-    return isinstance(event, Touch) and event.action is TouchAction.MOVE

@@ -8,6 +8,9 @@ from capture.adb.command_line import command_line
 from capture.errors import AdbProtocolError
 from capture.input_events import VideoSize
 
+SCREEN_SIZE_AGE = 10.0
+"""Seconds after which whoever remembers a screen's size reads it again: `wm size` may change it."""
+
 _WM_SIZE = re.compile(r"^\s*(Physical|Override) size:\s*(\d{1,5})x(\d{1,5})\s*$", re.MULTILINE)
 
 

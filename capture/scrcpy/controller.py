@@ -9,20 +9,17 @@ clipboard held before is put back:
 
 import asyncio
 import time
-from collections import Counter, deque
-from dataclasses import dataclass
-from typing import Final, Protocol, TypeGuard
+from collections.abc import Mapping
+from typing import Final, Protocol
 
 from capture.adb.client import AdbClient
-from capture.adb.screen import read_screen_size
-from capture.errors import AdbError, AdbTimeout, CaptureError, InputRejected
-from capture.input_events import InputEvent, Key, KeyAction, Text, Touch, TouchAction, VideoSize
+from capture.adb.screen import SCREEN_SIZE_AGE, read_screen_size
+from capture.errors import AdbError, AdbTimeout, InputRejected
+from capture.input_events import InputEvent, Key, KeyAction, Text, Touch, VideoSize
+from capture.input_queue import InputQueue, WaitingInput
 from capture.scrcpy.control_message import get_clipboard, set_clipboard
 from capture.scrcpy.input_messages import HeldInput, check_key_code, check_text, is_typed, typed_text
 from capture.scrcpy.wire import Clipboard, ClipboardSet, DeviceMessage
-
-QUEUE_LIMIT: Final = 64
-"""Events that may wait for the phone."""
 
 LONG_PRESS: Final = 0.6
 """Seconds: longer than any Android waits before it takes a press for a long one."""
@@ -35,9 +32,6 @@ PASTE_PAUSE: Final = 0.2
 
 RESTORE_AFTER: Final = 1.0
 """Seconds after the last paste, when the clipboard gets back what it held before."""
-
-SCREEN_SIZE_AGE: Final = 10.0
-"""Seconds after which the screen's size is read again: `wm size` may change it."""
 
 
 class ControlConnection(Protocol):
@@ -58,25 +52,6 @@ class ControlConnection(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Waiting:
-    """An event that the phone has not taken yet."""
-
-    event: InputEvent
-    taken: asyncio.Future[float]
-
-    def succeed(self) -> None:
-        """Tell those who wait; there may be nobody left."""
-        if not self.taken.done():
-            self.taken.set_result(time.monotonic())
-
-    def fail(self, error: CaptureError) -> None:
-        """Tell those who wait; there may be nobody left."""
-        if not self.taken.done():
-            self.taken.set_exception(error)
-            self.taken.exception()  # Seen: nobody needs to be told that nobody asked.
-
-
 class ScrcpyController:
     """Injects input events into one device by scrcpy's server; fits `capture.controller.Controller`.
 
@@ -84,20 +59,18 @@ class ScrcpyController:
     """
 
     def __init__(self, client: AdbClient, serial: str, connection: ControlConnection) -> None:
-        self.dropped: Counter[str] = Counter()
-        """Events that did not reach the phone, by reason: `replaced_move`, `queue_full`."""
         self.video_size: VideoSize | None = None
         """The size of the video that the device sends now; whoever gets the video keeps it up to date."""
         self._client = client
         self._serial = serial
         self._connection = connection
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting = InputQueue(serial, _fits)
         self._held = HeldInput()
         self._screen: VideoSize | None = None
         self._screen_read_at = float("-inf")
         self._reader: asyncio.Task[None] | None = None
-        self._pressed: dict[asyncio.TimerHandle, _Waiting] = {}
-        self._pasted: _Waiting | None = None
+        self._pressed: dict[asyncio.TimerHandle, WaitingInput] = {}
+        self._pasted: WaitingInput | None = None
         self._sequence = 0
         self._paste_timer: asyncio.TimerHandle | None = None
         """Runs while a paste is under way and while the next one has to wait."""
@@ -106,6 +79,11 @@ class ScrcpyController:
         """What the clipboard held before the first of the last pastes; None when it holds nothing of ours."""
         self._asks_former = False
         self._is_closed = False
+
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        """Events that did not reach the phone, by reason: `replaced_move`, `queue_full`."""
+        return self._waiting.dropped
 
     async def inject(self, event: InputEvent) -> float:
         """See `Controller.inject`; also raises `InputRejected` for a touch in a video that the device sends no more."""
@@ -139,7 +117,7 @@ class ScrcpyController:
     def disconnected(self) -> None:
         """There is no server any more: nobody waits for it."""
         self._is_closed = True
-        waiting = [*self._pressed.values(), *self._waiting]
+        waiting = [*self._pressed.values(), *self._waiting.clear()]
         if self._pasted is not None:
             waiting.append(self._pasted)
             self._pasted = None
@@ -147,7 +125,6 @@ class ScrcpyController:
             if timer is not None:
                 timer.cancel()
         self._pressed.clear()
-        self._waiting.clear()
         self._paste_timer = self._restore_timer = None
         for one in waiting:
             one.fail(self._no_longer_controlled())
@@ -163,53 +140,27 @@ class ScrcpyController:
                 check_key_code(event.key_code)
             case Text():
                 check_text(event)
-        if (joined := self._join(event)) is not None:
-            return joined
-        if len(self._waiting) >= QUEUE_LIMIT:
-            self.dropped["queue_full"] += 1
-            raise InputRejected(f"device {self._serial!r} is too slow: {QUEUE_LIMIT} events wait for it already")
-        waiting = _Waiting(event, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
+        taken = self._waiting.add(event)
         self._flush()
-        return waiting.taken
-
-    def _join(self, event: InputEvent) -> asyncio.Future[float] | None:
-        """Have `event` go with one that waits: a move replaces the one before it, texts go together."""
-        for waiting in reversed(self._waiting):
-            other = waiting.event
-            if isinstance(event, Text) and isinstance(other, Text):
-                together = Text(other.text + event.text)
-                try:
-                    check_text(together)
-                except InputRejected:
-                    return None
-                waiting.event = together
-                return waiting.taken
-            if not (_is_move(event) and _is_move(other)):
-                return None
-            if other.pointer_id == event.pointer_id:
-                self.dropped["replaced_move"] += 1
-                waiting.event = event
-                return waiting.taken
-        return None
+        return taken
 
     def _flush(self) -> None:
         """Send what waits, as far as the device takes it and nothing has to be known first."""
         while self._waiting and not self._connection.is_full:
-            waiting = self._waiting[0]
+            waiting = self._waiting.first
             event = waiting.event
             if isinstance(event, Touch) and event.relative_to is None and not self._knows_screen():
                 return
             is_pasted = isinstance(event, Text) and not is_typed(event.text)
             if is_pasted and self._paste_timer is not None:
                 return
-            self._waiting.popleft()
+            self._waiting.pop()
             try:
                 self._send(waiting)
             except InputRejected as error:
                 waiting.fail(error)
 
-    def _send(self, waiting: _Waiting) -> None:
+    def _send(self, waiting: WaitingInput) -> None:
         match waiting.event:
             case Touch() as touch:
                 if self.video_size is None:
@@ -230,21 +181,21 @@ class ScrcpyController:
             case Text(text):
                 self._paste(text, waiting)
                 return
-        waiting.succeed()
+        waiting.succeed(time.monotonic())
 
-    def _release_later(self, key_code: int, waiting: _Waiting) -> None:
+    def _release_later(self, key_code: int, waiting: WaitingInput) -> None:
         def release() -> None:
             del self._pressed[timer]
             # As a keyboard does it: apps take the repetition for the sign.
             self._connection.send(self._held.key_down(key_code, repeat=1) + self._held.key_up(key_code))
-            waiting.succeed()
+            waiting.succeed(time.monotonic())
 
         timer = asyncio.get_running_loop().call_later(LONG_PRESS, release)
         self._pressed[timer] = waiting
 
     # The clipboard.
 
-    def _paste(self, text: str, waiting: _Waiting) -> None:
+    def _paste(self, text: str, waiting: WaitingInput) -> None:
         self._sequence += 1
         self._pasted = waiting
         message = set_clipboard(text, sequence=self._sequence, paste=True)
@@ -259,17 +210,17 @@ class ScrcpyController:
         self._connection.send(message)
         self._paste_timer = asyncio.get_running_loop().call_later(PASTE_TIMEOUT, self._paste_failed, waiting)
 
-    def _paste_taken(self, waiting: _Waiting) -> None:
+    def _paste_taken(self, waiting: WaitingInput) -> None:
         self._pasted = None
         self._asks_former = False
-        waiting.succeed()
+        waiting.succeed(time.monotonic())
         loop = asyncio.get_running_loop()
         if self._paste_timer is not None:
             self._paste_timer.cancel()
         self._paste_timer = loop.call_later(PASTE_PAUSE, self._paste_over)
         self._restore_timer = loop.call_later(RESTORE_AFTER, self._restore)
 
-    def _paste_failed(self, waiting: _Waiting) -> None:
+    def _paste_failed(self, waiting: WaitingInput) -> None:
         self._pasted = None
         self._former = None
         self._asks_former = False
@@ -301,11 +252,15 @@ class ScrcpyController:
             self._screen_read_at = time.monotonic()
         except AdbError as error:
             if self._screen is None and self._waiting:
-                self._waiting.popleft().fail(error)
+                self._waiting.pop().fail(error)
         finally:
             self._reader = None
         self._flush()
 
 
-def _is_move(event: InputEvent) -> TypeGuard[Touch]:
-    return isinstance(event, Touch) and event.action is TouchAction.MOVE
+def _fits(text: Text) -> bool:
+    try:
+        check_text(text)
+    except InputRejected:
+        return False
+    return True

@@ -14,7 +14,8 @@ from capture.adb.wire import EXIT, STDERR, STDOUT
 from capture.demo_phone.input_log import KeyPress, MotionEvent, TypedText
 from capture.errors import AdbTimeout, CommandFailed, DeviceNotFound, InputRejected
 from capture.input_events import InputEvent, Key, KeyAction, Text, Touch, TouchAction, VideoSize
-from capture.shell_controller import QUEUE_LIMIT, TEXT_LIMIT, ShellController, input_commands
+from capture.input_queue import QUEUE_LIMIT
+from capture.shell_controller import TEXT_LIMIT, ShellController, input_commands
 from tests.capture.adb.connected_phone import connected_phone
 from tests.capture.adb.fake_server import TIMEOUT, FakeAdbServer, fail, okay, packet, until_closed
 

@@ -15,6 +15,7 @@ from capture.demo_phone.phone import PhoneSpec
 from capture.demo_phone.touches import Motion
 from capture.errors import AdbUnavailable, InputRejected
 from capture.input_events import InputEvent, Key, KeyAction, Text, Touch, TouchAction, VideoSize
+from capture.input_queue import QUEUE_LIMIT
 from capture.scrcpy.control_message import (
     KeyMotion,
     MotionAction,
@@ -24,7 +25,7 @@ from capture.scrcpy.control_message import (
     inject_touch,
     set_clipboard,
 )
-from capture.scrcpy.controller import QUEUE_LIMIT, ScrcpyController
+from capture.scrcpy.controller import ScrcpyController
 from capture.scrcpy.wire import Clipboard, ClipboardSet
 from tests.capture.adb.connected_phone import connected_phone
 from tests.capture.scrcpy.test_source import BOTH, capturing, make_server
