@@ -4,7 +4,6 @@ python -m benchmarks.capturing WAY ADB_PORT ADB_PROCESS SETTLE SECONDS SERIAL...
 """
 
 import asyncio
-import gc
 import logging
 import os
 import sys
@@ -41,6 +40,7 @@ from capture.screenrecord import ScreenrecordSource, open_screenrecord
 from encoders.access_unit import AccessUnit
 from encoders.audio_packet import AudioPacket
 from encoders.sound_format import SoundFormat
+from media_service import memory
 
 _BEGIN_TIMEOUT: Final = 30.0
 _ARRIVAL_TIMEOUT: Final = 3.0
@@ -242,7 +242,7 @@ async def measure(
     async with AsyncExitStack() as stack:
         captures = [await stack.enter_async_context(_captured(way, client, serial, server)) for serial in serials]
         await _until(lambda: all(capture.has_begun for capture in captures), _BEGIN_TIMEOUT)
-        _settle_memory()
+        memory.settle()
         await asyncio.sleep(settle)
         began_at = time.monotonic()
         cpu, adb_cpu, waited = cpu_seconds(process), cpu_seconds(adb_process), waited_seconds(process)
@@ -327,13 +327,6 @@ async def _until(condition: Callable[[], bool], timeout: float) -> None:
     async with asyncio.timeout(timeout):
         while not condition():  # noqa: ASYNC110 - what comes is only kept, and wakes nobody
             await asyncio.sleep(0.01)
-
-
-def _settle_memory() -> None:
-    """As the service does when it has started."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 10, 10)
 
 
 def main() -> None:

@@ -140,10 +140,8 @@ def _ways(client: AdbClient, serial: str, wishes: CaptureWishes, facts: PhoneFac
         return open_or_say_whose_fault
 
     def turn(source: Source, screen: VideoSize) -> None:
-        if isinstance(source, ScreenrecordSource):
+        if isinstance(source, ScreenrecordSource | RawvideoSource):
             source.use_size(fitted(screen))
-        elif isinstance(source, RawvideoSource):
-            source.resize(fitted(screen))
 
     return {
         CaptureMode.SCRCPY: OpenMode(checked(scrcpy)),

@@ -5,19 +5,11 @@ import time
 from collections.abc import Callable
 from typing import Final, cast
 
-from capture.adb.command_line import CommandLine
 from capture.adb.wire import EXIT, STDERR, ShellParser
 from capture.errors import AdbProtocolError
 
 _CHUNK: Final = 1 << 17
 _MESSAGE_SIZE: Final = 1000
-
-
-def service_of(command: CommandLine, *, is_raw: bool) -> str:
-    """The service that runs `command` for a `RawOutput`; with `is_raw` on devices without shell v2."""
-    # Behind the shell's `exec` the command is the process that adbd sends SIGHUP when the service is closed. `exec:`
-    # would mix what it complains about into its output, and a frame with a line of text in it is no frame any more.
-    return f"exec:{command}" if is_raw else f"shell,v2,raw:exec {command}"
 
 
 class RawOutput(asyncio.BufferedProtocol):

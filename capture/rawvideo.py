@@ -20,19 +20,17 @@ from typing import Final
 import structlog
 
 from capture.adb.client import AdbClient
-from capture.adb.command_line import CommandLine, command_line
+from capture.adb.command_line import CommandLine, command_line, service_of
 from capture.encoded_source import EncodedSource, Encoding
 from capture.errors import AdbError, AdbTimeout, SourceEnded
 from capture.input_events import VideoSize
 from capture.raw_frames import RawFrame, RawFrameParser
-from capture.raw_output import RawOutput, service_of
+from capture.raw_output import RawOutput
+from capture.recording_schedule import RENEW_AFTER
 from capture.source import SourceFacts
 
 ATTEMPTS: Final = 3
 """Recorders in a row that may fail before the source gives up."""
-
-RENEW_AFTER: Final = 175.0
-"""Seconds after which a recorder that may end at 180 s is replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ async def open_rawvideo(
     `has_limit` says whether its recorders may end at 180 s, as they do below Android 14. Raises `AdbError` when the
     device cannot be reached; that it cannot record is told by the first picture's `SourceEnded`.
     """
-    is_raw = "shell_v2" not in await client.features(serial)
+    is_raw = await client.lacks_shell_v2(serial)
     times = RawvideoTimes(renew_after=RENEW_AFTER if has_limit else None)
     source = RawvideoSource(client, serial, size=size, encoding=encoding, is_raw=is_raw, times=times)
     source.start()
@@ -143,7 +141,7 @@ class RawvideoSource(EncodedSource):
         self._asked_at = 0.0
         self._moved = asyncio.Event()
 
-    def resize(self, size: VideoSize) -> None:
+    def use_size(self, size: VideoSize) -> None:
         """Go on in frames of another size, as when the screen was turned.
 
         Raises `ValueError` for a size that is none.

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from capture.adb.client import AdbClient
-from capture.adb.command_line import command_line
+from capture.adb.command_line import command_line, service_of
 from capture.adb.connection import in_time
 from capture.encoded_source import EncodedSource, Encoding
 from capture.errors import SourceEnded
 from capture.input_events import VideoSize
 from capture.raw_frames import RawFrame, ScreencapParser, UnreadableFrame
-from capture.raw_output import RawOutput, service_of
+from capture.raw_output import RawOutput
 from capture.source import SourceFacts
 
 ATTEMPTS: Final = 3
@@ -44,7 +44,7 @@ async def open_screencap(client: AdbClient, serial: str, *, box: VideoSize, enco
     Raises `AdbError` when the device cannot be reached; that it cannot take screenshots is told by the first picture's
     `SourceEnded`.
     """
-    is_raw = "shell_v2" not in await client.features(serial)
+    is_raw = await client.lacks_shell_v2(serial)
     source = ScreencapSource(client, serial, box=box, encoding=encoding, is_raw=is_raw)
     source.start()
     return source

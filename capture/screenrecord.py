@@ -23,7 +23,7 @@ import structlog
 
 from capture.access_unit_queue import AccessUnitQueue
 from capture.adb.client import AdbClient
-from capture.adb.command_line import command_line
+from capture.adb.command_line import command_line, service_of
 from capture.adb.recorder import Recorder, screenrecord_command
 from capture.controller import Controller
 from capture.encoder_size import EncoderSize
@@ -58,7 +58,7 @@ async def open_screenrecord(
         sdk = parse_sdk(answer.stdout)
     has_limit = sdk < SDK_WITHOUT_LIMIT
     screenrecord_command(size, bit_rate, has_limit=has_limit)  # Raises for what is impossible before anything starts.
-    is_raw = "shell_v2" not in await client.features(serial)
+    is_raw = await client.lacks_shell_v2(serial)
     reason = f"the phone's own screenrecord (Android API level {sdk or 'unknown'}), its H.264 passed on as it is"
     times = RecordingTimes(renew_after=RENEW_AFTER if has_limit else None)
     source = ScreenrecordSource(
@@ -265,9 +265,7 @@ class ScreenrecordSource:
     async def _start_recorder(self) -> Recorder:
         self._next_size = self._size.current
         command = screenrecord_command(self._next_size, self._bit_rate, has_limit=self._has_limit)
-        # Behind the shell's `exec` the recorder is the process that adbd sends SIGHUP when the service is closed: it
-        # ends at once. Otherwise it ends at its next picture, which on a still screen may never come.
-        service = f"exec:{command}" if self._is_raw else f"shell,v2,raw:exec {command}"
+        service = service_of(command, is_raw=self._is_raw)
         self.recorders += 1
         self._next = recorder = Recorder(self, self.recorders, self._quiet, is_raw=self._is_raw)
         try:

@@ -1,7 +1,6 @@
 """The composition: everything is built and wired here, and nowhere else."""
 
 import asyncio
-import gc
 import os
 import signal
 import sys
@@ -33,6 +32,7 @@ from capture.shell_controller import ShellController
 from capture.source import Source, Sources
 from capture.synthetic_source import open_synthetic
 from encoders.sound_format import SoundFormat
+from media_service import memory
 from media_service.devices import Devices
 from media_service.loop_lag import watch_loop_lag
 from media_service.metrics import Histograms, ServiceCollector
@@ -75,18 +75,11 @@ async def run(
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with serve(settings, sources=sources, demo=demo) as address:
-        _settle_memory()
+        memory.settle()
         if ready is not None:
             ready(address)
         await stop.wait()
         _log.info("stopping")
-
-
-def _settle_memory() -> None:
-    """What is there by now stays: the garbage collector need not look at it while pictures wait."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 10, 10)
 
 
 @asynccontextmanager

@@ -134,6 +134,10 @@ class AdbClient:
             known = self._features[serial] = frozenset(answer.decode(errors="replace").split(","))
         return known
 
+    async def lacks_shell_v2(self, serial: str) -> bool:
+        """Whether the device is too old for the shell protocol (before Android 7): its output is all it can give."""
+        return "shell_v2" not in await self.features(serial)
+
     async def exec(self, serial: str, command: CommandLine) -> AdbStream:
         """Start `command` on the device, its output and its errors in one raw stream."""
         with await self._open_service(serial, f"exec:{command}") as connection:
@@ -156,10 +160,10 @@ class AdbClient:
         limit = self._command_timeout if timeout is None else timeout
         name = label or command[:200]
         async with in_time(limit, f"{name!r} on device {serial!r}"):
-            if "shell_v2" in await self.features(serial):
-                result = await self._shell_v2(serial, command, name)
-            else:
+            if await self.lacks_shell_v2(serial):
                 result = await self._shell_v1(serial, command, name)
+            else:
+                result = await self._shell_v2(serial, command, name)
         if check and result.exit_code:
             raise CommandFailed(name, result.exit_code, result.stderr or result.stdout)
         return result

@@ -17,3 +17,13 @@ def command_line(*commands: Sequence[str]) -> CommandLine:
     if "\0" in line:
         raise ValueError(f"a shell command must not hold a NUL byte: {line[:80]!r}")
     return CommandLine(line)
+
+
+def service_of(command: CommandLine, *, is_raw: bool) -> str:
+    """The service that runs one `command` until it ends or is closed; with `is_raw` on devices without shell v2.
+
+    Behind the shell's `exec` the command is the process that adbd sends SIGHUP when the service is closed: it ends at
+    once. Otherwise it ends when it next writes, which on a still screen may be never. And `exec:` mixes what the
+    command complains about into its output.
+    """
+    return f"exec:{command}" if is_raw else f"shell,v2,raw:exec {command}"

@@ -200,7 +200,7 @@ class ScrcpyServer:
         self, client: AdbClient, serial: str, scid: int, options: ServerOptions, ended: Callable[[], None]
     ) -> ServerProcess:
         """Start the installed server; see `ServerProcess` for `ended`. Raises `AdbError`."""
-        is_raw = "shell_v2" not in await client.features(serial)
+        is_raw = await client.lacks_shell_v2(serial)
         process = ServerProcess(ended, is_raw=is_raw)
         command = server_command(self.version, self.remote_path, scid, options)
         await client.open_service(serial, f"exec:{command}" if is_raw else f"shell,v2,raw:{command}", process)

@@ -227,14 +227,19 @@ class ScrcpySession:
 
     def _video_lost(self, complaint: str) -> None:
         self._is_torn = not (complaint or self._is_over or self._video_parser.is_idle)
-        self._end(complaint)
+        if complaint:
+            self._end(complaint)
+        else:
+            self._end_soon("")
 
     def _audio_lost(self, complaint: str) -> None:
         self._owner.audio_ended(complaint)
+        if self._ending is not None and self._video.transport is None:
+            self._end("")
 
     def _end_soon(self, complaint: str) -> None:
-        """Another part than the video is gone: what is on its way still counts."""
-        if self._video.transport is None:
+        """A part is gone: the last pictures, and what the server had to say of its sound, may still be on their way."""
+        if self._video.transport is None and self._audio.transport is None:
             self._end(complaint)
         elif self._ending is None and not self._is_over:
             self._ending = asyncio.get_running_loop().call_later(LAST_PICTURES_TIMEOUT, self._end, complaint)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -219,30 +220,29 @@ async def test_a_phone_that_goes_is_an_adb_error(adb_client: AdbClient, phone: D
         await phone.come_online()
 
 
-def facts(**known: object) -> PhoneFacts:
-    return PhoneFacts(**{"sdk": 33, "recorder": RecorderFacts(exists=True, has_raw_frames=True), **known})  # type: ignore[arg-type]
+ABLE = PhoneFacts(sdk=33, recorder=RecorderFacts(exists=True, has_raw_frames=True))
 
 
 @pytest.mark.parametrize(
     ("phone_facts", "excluded"),
     [
-        (facts(), {}),
-        (facts(h264_encoders=None), {}),
-        (facts(sdk=0), {}),
-        (facts(sdk=19), {SCRCPY: "the phone's Android is too old (API level 19)"}),
+        (ABLE, {}),
+        (replace(ABLE, h264_encoders=None), {}),
+        (replace(ABLE, sdk=0), {}),
+        (replace(ABLE, sdk=19), {SCRCPY: "the phone's Android is too old (API level 19)"}),
         (
-            facts(h264_encoders=()),
+            replace(ABLE, h264_encoders=()),
             {SCRCPY: "the phone has no H.264 encoder", SCREENRECORD: "the phone has no H.264 encoder"},
         ),
         (
-            facts(recorder=RecorderFacts(exists=False)),
+            replace(ABLE, recorder=RecorderFacts(exists=False)),
             {SCREENRECORD: "the phone has no screenrecord", RAWVIDEO: "the phone has no screenrecord"},
         ),
         (
-            facts(recorder=RecorderFacts(exists=True, has_raw_frames=False)),
+            replace(ABLE, recorder=RecorderFacts(exists=True, has_raw_frames=False)),
             {RAWVIDEO: "the phone's screenrecord gives no raw frames"},
         ),
-        (facts(recorder=RecorderFacts(exists=None)), {}),
+        (replace(ABLE, recorder=RecorderFacts(exists=None)), {}),
     ],
 )
 def test_what_need_not_be_tried(phone_facts: PhoneFacts, excluded: dict[CaptureMode, str]) -> None:

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from capture.adb.client import AdbClient
-from capture.adb.command_line import command_line
+from capture.adb.command_line import command_line, service_of
 from capture.adb.wire import EXIT, STDERR, STDOUT
-from capture.raw_output import RawOutput, service_of
+from capture.raw_output import RawOutput
 from tests.capture.adb.fake_server import TIMEOUT, FakeAdbServer, packet, until_closed
 
 SERIAL = "127.0.0.1:5555"

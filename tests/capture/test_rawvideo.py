@@ -23,7 +23,8 @@ from tests.capture.adb.connected_phone import SMALL, connected_phone
 from tests.capture.adb.fake_recorder import FakePhone
 from tests.capture.adb.fake_server import FakeAdbServer, fail, until_closed
 from tests.capture.demo_phone.pictures import luma
-from tests.capture.source_contract import TIMEOUT, SourceContract, decode, take
+from tests.capture.demo_phone_contract import DemoPhoneContract
+from tests.capture.source_contract import TIMEOUT, decode, take
 from tests.waiting import until
 
 SERIAL = "127.0.0.1:5555"
@@ -249,7 +250,7 @@ async def test_another_size_is_another_video(phone: FakePhone, client: AdbClient
         old = await phone.recorder(1)
         old.send(bare(10))
         access_units = [await anext(source)]
-        source.resize(TURNED)
+        source.use_size(TURNED)
         new = await phone.recorder(2)
         assert "--size 16x32" in phone.adb.asked[-1]
         old.send(bare(20))
@@ -263,11 +264,11 @@ async def test_another_size_is_another_video(phone: FakePhone, client: AdbClient
 async def test_a_screen_that_is_turned_while_a_recorder_starts(phone: FakePhone, client: AdbClient) -> None:
     async with recording(client, SERIAL) as source:
         first = await phone.recorder(1)
-        source.resize(TURNED)
+        source.use_size(TURNED)
         second = await phone.recorder(2)
         async with asyncio.timeout(TIMEOUT):
             await first.closed.wait()
-        source.resize(TINY)
+        source.use_size(TINY)
         (await phone.recorder(3)).send(bare(30))
         (frame,) = decode([await anext(source)])
         assert (frame.width, frame.height) == (32, 16)
@@ -281,7 +282,7 @@ async def test_a_size_that_is_none(client: AdbClient, size: VideoSize) -> None:
         RawvideoSource(client, SERIAL, size=size, encoding=ENCODING)
     source = RawvideoSource(client, SERIAL, size=TINY, encoding=ENCODING)
     with pytest.raises(ValueError, match="is impossible"):
-        source.resize(size)
+        source.use_size(size)
     await source.aclose()
 
 
@@ -337,7 +338,7 @@ async def until_no_recorder_is_left(phone: DemoPhone) -> None:
 
 
 @pytest.mark.adb
-class TestContract(SourceContract):
+class TestContract(DemoPhoneContract):
     @pytest.fixture
     async def source(self, adb_client: AdbClient) -> AsyncIterator[Source]:
         async with connected_phone(adb_client) as phone:
@@ -347,13 +348,6 @@ class TestContract(SourceContract):
             yield source
             await source.aclose()
             await until_no_recorder_is_left(phone)
-
-    async def test_no_task_is_left_running(self, source: Source) -> None:
-        """As the contract's, but the phone's own tasks are in this event loop too: they end a little later."""
-        tasks_of_others = asyncio.all_tasks()
-        await take(source, 3)
-        await source.aclose()
-        await until(lambda: asyncio.all_tasks() <= tasks_of_others)
 
 
 @pytest.mark.adb
@@ -434,7 +428,7 @@ async def test_a_turned_screen(adb_client: AdbClient) -> None:
     ):
         access_units = await take(source, 5)
         phone.rotate(1)
-        source.resize(VideoSize(SMALL.height, SMALL.width))
+        source.use_size(VideoSize(SMALL.height, SMALL.width))
         seen = []
         async for access_unit in source:
             seen.append(access_unit)

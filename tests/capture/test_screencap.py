@@ -22,7 +22,8 @@ from capture.source import Source
 from tests.capture.adb.connected_phone import SMALL, connected_phone
 from tests.capture.adb.fake_server import FakeAdbServer, fail, okay, packet, until_closed
 from tests.capture.demo_phone.pictures import luma
-from tests.capture.source_contract import TIMEOUT, SourceContract, decode, take
+from tests.capture.demo_phone_contract import DemoPhoneContract
+from tests.capture.source_contract import TIMEOUT, decode, take
 from tests.waiting import until
 
 SERIAL = "127.0.0.1:5555"
@@ -261,7 +262,7 @@ async def until_no_screenshot_is_taken(phone: DemoPhone) -> None:
 
 
 @pytest.mark.adb
-class TestContract(SourceContract):
+class TestContract(DemoPhoneContract):
     @pytest.fixture
     async def source(self, adb_client: AdbClient) -> AsyncIterator[Source]:
         async with connected_phone(adb_client) as phone:
@@ -269,13 +270,6 @@ class TestContract(SourceContract):
             yield source
             await source.aclose()
             await until_no_screenshot_is_taken(phone)
-
-    async def test_no_task_is_left_running(self, source: Source) -> None:
-        """As the contract's, but the phone's own tasks are in this event loop too: they end a little later."""
-        tasks_of_others = asyncio.all_tasks()
-        await take(source, 3)
-        await source.aclose()
-        await until(lambda: asyncio.all_tasks() <= tasks_of_others)
 
 
 @pytest.mark.adb

@@ -28,7 +28,8 @@ from encoders.access_unit import AccessUnit
 from encoders.annexb import picture_nal_units
 from tests.capture.adb.connected_phone import SMALL, connected_phone
 from tests.capture.adb.tee import Tee
-from tests.capture.source_contract import TIMEOUT, SourceContract, decode, take
+from tests.capture.demo_phone_contract import DemoPhoneContract
+from tests.capture.source_contract import TIMEOUT, decode, take
 from tests.fixtures.adb import RunningAdb
 from tests.waiting import until
 
@@ -91,7 +92,7 @@ async def take_while_recorders(source: ScreenrecordSource, most: int, pictures: 
     return taken
 
 
-class TestContract(SourceContract):
+class TestContract(DemoPhoneContract):
     @pytest.fixture
     async def source(self, adb_client: AdbClient) -> AsyncIterator[Source]:
         async with (
@@ -99,13 +100,6 @@ class TestContract(SourceContract):
             recording(adb_client, phone, RecordingTimes(keyframe_interval=0.1, short_life=0.0)) as source,
         ):
             yield source
-
-    async def test_no_task_is_left_running(self, source: Source) -> None:
-        """As the contract's, but the phone's own tasks are in this event loop too: they end a little later."""
-        tasks_of_others = asyncio.all_tasks()
-        await take(source, 3)
-        await source.aclose()
-        await until(lambda: asyncio.all_tasks() <= tasks_of_others)
 
 
 @pytest.mark.parametrize("is_raw", [False, True], ids=["shell-v2", "exec"])
