@@ -60,6 +60,18 @@ class Remb:
 
 
 @dataclass(frozen=True, slots=True)
+class TransportFeedback:
+    """When packets arrived (draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1)."""
+
+    first: int
+    """The 16-bit transport-wide sequence number of the first packet told of."""
+    arrivals: tuple[float | None, ...]
+    """Of it and each one after it: seconds on the receiver's clock, None for one that did not arrive."""
+    count: int
+    """Numbers these reports, modulo 256."""
+
+
+@dataclass(frozen=True, slots=True)
 class Bye:
     """A source that leaves (RFC 3550 section 6.6)."""
 
