@@ -36,6 +36,8 @@ class Begin:
     """Begin a window."""
 
     group: str
+    goes_on: bool = False
+    """Whether what is timed in it is compared with the window before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,8 @@ class Window:
     end: Totals
     lateness: tuple[float, ...]
     """See `Reception.lateness`, of every viewer and picture, ascending."""
+    fewest_pictures: int
+    """That one of the viewers got."""
     srtp_profiles: tuple[str, ...]
 
 
@@ -134,8 +138,8 @@ class Audience:
         match command:
             case Join():
                 return await self._join(command)
-            case Begin(group):
-                return self._begin(group)
+            case Begin(group, goes_on):
+                return self._begin(group, goes_on=goes_on)
             case End(group):
                 return self._end(group)
             case Inspect(group):
@@ -161,19 +165,21 @@ class Audience:
             tasks = [group.create_task(one(number, url)) for number, url in enumerate(command.urls)]
         return tuple(task.result() for task in tasks)
 
-    def _begin(self, group: str) -> Totals:
+    def _begin(self, group: str, *, goes_on: bool) -> Totals:
         for viewer in self._groups[group]:
-            viewer.reception.begin()
+            viewer.reception.begin(goes_on=goes_on)
         self._begun[group] = _totals(self._groups[group])
         return self._begun[group]
 
     def _end(self, group: str) -> Window:
         viewers = self._groups[group]
         totals = _totals(viewers)
+        lateness = [viewer.reception.lateness() for viewer in viewers]
         return Window(
             begin=self._begun[group],
             end=totals,
-            lateness=tuple(sorted(late for viewer in viewers for late in viewer.reception.lateness())),
+            lateness=tuple(sorted(late for each in lateness for late in each)),
+            fewest_pictures=min(map(len, lateness)),
             srtp_profiles=tuple(sorted({viewer.srtp_profile for viewer in viewers})),
         )
 

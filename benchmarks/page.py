@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from playwright.async_api import Browser, Page, async_playwright
 
@@ -13,9 +14,9 @@ from benchmarks.sender import Sender
 
 
 @asynccontextmanager
-async def launched() -> AsyncIterator[Browser]:
-    """Headless Chromium. Raises `BenchmarkError` when there is none."""
-    path = chromium.find()
+async def launched(wrapper: Path | None = None) -> AsyncIterator[Browser]:
+    """Headless Chromium; `wrapper` is a program to run in its place. Raises `BenchmarkError` when there is none."""
+    path = wrapper or chromium.find()
     if path is None:
         raise BenchmarkError(f"no browser: install one of {', '.join(chromium.NAMES)}")
     async with async_playwright() as playwright:

@@ -42,8 +42,8 @@ class Receivers:
         """Returns when all have joined, in the order of the URLs."""
         return self._ask(command, tuple, command.over + command.timeout)
 
-    def begin(self, group: str) -> Totals:
-        return self._ask(Begin(group), Totals)
+    def begin(self, group: str, *, goes_on: bool = False) -> Totals:
+        return self._ask(Begin(group, goes_on), Totals)
 
     def end(self, group: str) -> Window:
         return self._ask(End(group), Window)

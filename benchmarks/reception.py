@@ -1,5 +1,6 @@
 """What one viewer received: counted by sequence number, timed by picture. Pure: `now` is passed in."""
 
+import math
 import struct
 from array import array
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ class Reception:
         self._transit: float | None = None
         self._reported = (0, 0)
         self._transits = array("d")
+        self._promptest = math.inf
 
     def packet(self, packet: bytes | bytearray, size: int, now: float) -> None:
         """Count the packet in the first `size` bytes, which arrived at `now` (any clock's seconds)."""
@@ -76,16 +78,18 @@ class Reception:
         """Packets that were sent and did not arrive."""
         return max(0, self.expected - self.packets)
 
-    def begin(self) -> None:
-        """Forget the timing so far."""
+    def begin(self, *, goes_on: bool = False) -> None:
+        """Forget the timing so far; when it `goes_on`, only the promptest picture is kept to compare with."""
+        self._promptest = min(self._transits, default=math.inf) if goes_on else math.inf
         self._transits = array("d")
 
     def lateness(self) -> list[float]:
         """How much later than its timestamp asks each picture since `begin` was complete, in seconds.
 
-        Measured against the promptest picture of the same span, so a constant delay does not show.
+        Measured against the promptest picture of the same span, so a constant delay does not show, and of the one
+        before where it goes on.
         """
-        promptest = min(self._transits, default=0.0)
+        promptest = min(self._promptest, min(self._transits, default=math.inf))
         return [transit - promptest for transit in self._transits]
 
     def report(self) -> ReportBlock:

@@ -46,10 +46,14 @@ class Sender:
 
 @contextmanager
 def media_service(
-    sources: Mapping[str, str], cores: Cores, environment: Mapping[str, str] | None = None
+    sources: Mapping[str, str],
+    cores: Cores,
+    environment: Mapping[str, str] | None = None,
+    *,
+    program: Sequence[str] = ("media_service", "run"),
 ) -> Iterator[Sender]:
-    """Run the service with these sources (name to URI) on the sender's core."""
-    arguments = ["media_service", "run"]
+    """Run the service with these sources (name to URI) on the sender's core; `program` is a module that is like it."""
+    arguments = [*program]
     for name, uri in sources.items():
         arguments += ["--source", f"{name}={uri}"]
     media_port = free_port()

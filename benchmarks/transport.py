@@ -34,15 +34,15 @@ class MediaReceiver(Protocol):
         ...
 
 
-def open_socket() -> socket.socket:
-    """A UDP socket on loopback whose buffer holds a whole GOP replay."""
+def open_socket(address: str) -> socket.socket:
+    """A UDP socket at an address of this machine whose buffer holds a whole GOP replay."""
     opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     opened.setblocking(False)
     try:
         opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
     except PermissionError:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-    opened.bind(("127.0.0.1", 0))
+    opened.bind((address, 0))
     return opened
 
 

@@ -1,4 +1,4 @@
-"""One real viewer: offers as a browser does, counts every packet, decrypts samples, and reports once a second."""
+"""One real viewer: offers as a browser does, counts every packet, decrypts samples, and reports what arrives."""
 
 import asyncio
 import random
@@ -19,6 +19,7 @@ from benchmarks.ice_agent import IceAgent
 from benchmarks.negotiation import Credentials, offer, parse_answer
 from benchmarks.reception import Reception
 from benchmarks.transport import ViewerTransport, open_socket
+from benchmarks.transport_feedback import INTERVAL, Arrivals
 
 _REPORT_INTERVAL = 1.0
 _SAMPLE = 97
@@ -50,6 +51,8 @@ class ViewerKind:
     candidate: bool = False
     """Whether the offer carries a host candidate; a page that does not trickle sends none."""
     data_channel: bool = False
+    address: str = "127.0.0.1"
+    """Of this machine, that it receives at."""
     witness: bool = False
     """Whether every packet is decrypted and the pictures are kept, 40 s of them, not only a sample."""
 
@@ -87,7 +90,9 @@ class Viewer:
         self._ssrc, self._media_ssrc = secrets.randbits(32), 0
         self._until_sample = _SAMPLE
         self._sender_report = (0, 0.0)
+        self._arrivals: Arrivals | None = None
         self._report_timer: asyncio.TimerHandle | None = None
+        self._feedback_timer: asyncio.TimerHandle | None = None
         self._session_url: URL | None = None
         self._started = self._first_packet_at = 0.0
         self._keyframe_at: asyncio.Future[float] = self._loop.create_future()
@@ -116,6 +121,8 @@ class Viewer:
                 await transport.connected
                 connected = time.monotonic()
                 self._report_timer = self._loop.call_later(_REPORT_INTERVAL * random.random(), self._report)
+                if self._arrivals is not None:
+                    self._feedback_timer = self._loop.call_later(INTERVAL * random.random(), self._feed_back)
                 if self._channel is not None:
                     await self._channel.open()
                     channel = time.monotonic() - self._started
@@ -151,8 +158,9 @@ class Viewer:
 
     def vanish(self) -> None:
         """Be gone without a word. Idempotent."""
-        if self._report_timer is not None:
-            self._report_timer.cancel()
+        for timer in (self._report_timer, self._feedback_timer):
+            if timer is not None:
+                timer.cancel()
         if self._channel is not None:
             self._channel.vanish()
         if self._transport is not None:
@@ -161,7 +169,7 @@ class Viewer:
 
     async def _negotiate(self, client: aiohttp.ClientSession, url: str) -> ViewerTransport:
         local = Credentials.random()
-        opened = open_socket()
+        opened = open_socket(self.kind.address)
         try:
             sdp = offer(
                 local,
@@ -174,8 +182,10 @@ class Viewer:
                 if response.status != 201:
                     raise BenchmarkError(f"POST {url} answered {response.status}: {body[:500]}")
                 self._session_url = response.url.join(URL(response.headers["Location"]))
-            answer = parse_answer(body)
+            answer = parse_answer(body, local=self.kind.address)
             self._payload_type = answer.payload_type
+            if answer.transport_number is not None:
+                self._arrivals = Arrivals(answer.transport_number)
             self._is_dtls_client = not answer.is_dtls_client
             dtls = DtlsEndpoint(self._identity, answer.fingerprint, is_client=self._is_dtls_client)
             return ViewerTransport(opened, answer.address, IceAgent(local, answer.credentials), dtls, self)
@@ -202,6 +212,8 @@ class Viewer:
 
     def media(self, packet: bytearray, size: int, now: float) -> None:
         second = packet[1]
+        if self._arrivals is not None and not is_rtcp(second):
+            self._arrivals.packet(packet, now)
         if second & 0x7F == self._payload_type:
             self.reception.packet(packet, size, now)
             self._until_sample -= 1
@@ -265,7 +277,17 @@ class Viewer:
         last_report, arrived = self._sender_report
         delay = time.monotonic() - arrived if last_report else 0.0
         compound = receiver_report(self._ssrc, self._media_ssrc, self.reception.report(), last_report, delay)
-        compound += remb(self._ssrc, self._media_ssrc, _BANDWIDTH)
+        if self._arrivals is None:
+            compound += remb(self._ssrc, self._media_ssrc, _BANDWIDTH)
         self._transport.send(self._srtp.outbound.protect_rtcp(compound))
         # RFC 3550 section 6.2: at random times, so that the viewers of a stream do not report all at once.
         self._report_timer = self._loop.call_later(_REPORT_INTERVAL * random.uniform(0.5, 1.5), self._report)
+
+    def _feed_back(self) -> None:
+        assert self._srtp is not None
+        assert self._transport is not None
+        assert self._arrivals is not None
+        for report in self._arrivals.reports(self._ssrc, self._media_ssrc):
+            # RFC 5506: without the reports that come once a second.
+            self._transport.send(self._srtp.outbound.protect_rtcp(report))
+        self._feedback_timer = self._loop.call_later(INTERVAL, self._feed_back)

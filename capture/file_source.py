@@ -34,6 +34,7 @@ class FileSource:
         self, path: Path, frame_rate: float | None, worker: WorkerThread, *, kept_bytes: int = KEPT_BYTES
     ) -> None:
         """A clip of up to `kept_bytes` is read once, a larger one for every pass."""
+        self.facts = SourceFacts(kind="file", reason=f"asked for: {path.name}, looped", keyframe_on_demand=False)
         self._path = path
         self._frame_rate = frame_rate
         self._worker = worker
@@ -51,10 +52,6 @@ class FileSource:
         self._has_begun = False
         self._rewinds = False
         self._playhead = Playhead()
-
-    @property
-    def facts(self) -> SourceFacts:
-        return SourceFacts(kind="file", reason=f"asked for: {self._path.name}, looped", keyframe_on_demand=False)
 
     def __aiter__(self) -> AsyncIterator[AccessUnit]:
         self._rewinds = self._has_begun

@@ -26,8 +26,20 @@ class OpenMode:
 class LiveSource:
     """A source whose pictures flow, or are about to."""
 
-    def __init__(self, mode: CaptureMode, way: OpenMode, source: Source, number: int, screen: VideoSize) -> None:
-        """`number` counts the sources of a phone; `screen` is the size that `source` was opened for."""
+    def __init__(
+        self,
+        mode: CaptureMode,
+        way: OpenMode,
+        source: Source,
+        number: int,
+        screen: VideoSize,
+        *,
+        takes_b_frames: bool = False,
+    ) -> None:
+        """`number` counts the sources of a phone; `screen` is the size that `source` was opened for.
+
+        With `takes_b_frames` pictures need not come in the order in which they are shown.
+        """
         self.mode = mode
         self.source = source
         self.number = number
@@ -41,7 +53,7 @@ class LiveSource:
         self._screen = screen
         self._pictures: AsyncIterator[AccessUnit] = aiter(source)
         self._first: AccessUnit | None = None
-        self._playability = Playability()
+        self._playability = Playability(takes_b_frames=takes_b_frames)
 
     def restart(self) -> None:
         """Have another iteration begin."""

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from capture.adb.client import AdbClient
 from capture.adb.command_line import command_line
 from capture.adb.screen import fit_screen
-from capture.encoded_source import Encoding
+from capture.encoded_source import Encoding, own_threads
 from capture.errors import AdbError, AdbUnavailable, SourceEnded
 from capture.input_events import VideoSize
 from capture.ladder import CaptureMode, Ladder
@@ -21,7 +21,10 @@ from capture.screen_watch import ScreenWatch
 from capture.screencap import open_screencap
 from capture.screenrecord import ScreenrecordSource, open_screenrecord
 from capture.source import Source
+from encoders.h264_encoder import H264Encoder
+from encoders.pool import EncoderPool
 from encoders.sound_format import SoundFormat
+from encoders.video_encoder import OpenEncoder
 
 SDK_WITH_SCRCPY = 21
 """Android 5, which scrcpy's server needs."""
@@ -42,11 +45,17 @@ class CaptureWishes:
     """Pictures per second, at most."""
     preset: str
     """Of our own encoder, where the phone's is not used."""
+    open_encoder: OpenEncoder = H264Encoder.of
+    """Our own encoder."""
+    pool: EncoderPool = field(default_factory=own_threads)
+    """Whose threads code with it."""
     mode: CaptureMode | None = None
     """The only way that is wanted; None for the best that works."""
     scrcpy: ScrcpyServer | None = None
     sound: SoundFormat | None = None
     """How the sound is to be coded; None for no sound."""
+    takes_b_frames: bool = False
+    """Whether pictures that browsers do not show are wanted all the same, since they are coded again."""
 
 
 async def open_phone(client: AdbClient, serial: str, wishes: CaptureWishes) -> PhoneSource:
@@ -70,7 +79,8 @@ async def open_phone(client: AdbClient, serial: str, wishes: CaptureWishes) -> P
         modes, excluded = [wishes.mode], {}
     else:
         modes = [mode for mode in CaptureMode if mode not in excluded]
-    source = PhoneSource(serial, Ladder(modes, excluded), _ways(client, serial, wishes, facts), watch, state)
+    ways = _ways(client, serial, wishes, facts)
+    source = PhoneSource(serial, Ladder(modes, excluded), ways, watch, state, takes_b_frames=wishes.takes_b_frames)
     await source.start()
     return source
 
@@ -97,7 +107,13 @@ def excluded_modes(facts: PhoneFacts, wishes: CaptureWishes) -> Mapping[CaptureM
 
 
 def _ways(client: AdbClient, serial: str, wishes: CaptureWishes, facts: PhoneFacts) -> Mapping[CaptureMode, OpenMode]:
-    encoding = Encoding(bit_rate=wishes.bit_rate, frame_rate=wishes.frame_rate, preset=wishes.preset)
+    encoding = Encoding(
+        bit_rate=wishes.bit_rate,
+        frame_rate=wishes.frame_rate,
+        preset=wishes.preset,
+        open_encoder=wishes.open_encoder,
+        pool=wishes.pool,
+    )
 
     def fitted(screen: VideoSize) -> VideoSize:
         return fit_screen(screen, wishes.box)

@@ -73,15 +73,20 @@ class PhoneSource:
         watch: Watch,
         state: ScreenState,
         *,
+        takes_b_frames: bool = False,
         times: PhoneTimes = PhoneTimes(),
     ) -> None:
-        """`modes` has those of the `ladder`, `state` is the screen's at this moment. `start` opens the first."""
+        """`modes` has those of the `ladder`, `state` is the screen's at this moment. `start` opens the first.
+
+        With `takes_b_frames` these are no reason to take another way.
+        """
         self._serial = serial
         self._ladder = ladder
         self._modes = modes
         self._watch = watch
         self._state = state
         self._times = times
+        self._takes_b_frames = takes_b_frames
         self._picture_at = float("-inf")
         self._on_audio: AudioSink = ignore_audio
         self._splice = Splice()
@@ -239,7 +244,7 @@ class PhoneSource:
         size = self._state.size
         source = await self._modes[mode].open(size)
         self._opened += 1
-        return LiveSource(mode, self._modes[mode], source, self._opened, size)
+        return LiveSource(mode, self._modes[mode], source, self._opened, size, takes_b_frames=self._takes_b_frames)
 
     async def _climb(self) -> None:
         """Try a better way whenever one may work again. Ends only by being cancelled."""

@@ -10,7 +10,9 @@ _B_FRAMES = "its encoder makes B-frames{}, which browsers do not show"
 class Playability:
     """Looks at the parameter sets of one source's pictures, and where these leave it open at the pictures."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, takes_b_frames: bool = False) -> None:
+        """With `takes_b_frames` only parameter sets that make no sense are complained of."""
+        self._takes_b_frames = takes_b_frames
         self._sps = b""
         self._may_reorder = False
 
@@ -30,6 +32,8 @@ class Playability:
             sps = parse_sps(nal_unit)
         except BitstreamError as error:
             return f"its parameter sets make no sense: {error}"
+        if self._takes_b_frames:
+            return ""
         self._may_reorder = sps.may_reorder
         reordered = sps.max_num_reorder_frames
         return _B_FRAMES.format(f" (up to {reordered} out of order)") if reordered else ""

@@ -127,7 +127,7 @@ class RawvideoSource(EncodedSource):
         """With `is_raw`, for devices without shell v2, recorders run by `exec`. `start` begins the recording."""
         raw_frames_command(size)
         reason = "the phone's screenrecord writes bare pixels, which are coded here"
-        facts = SourceFacts(kind="rawvideo", reason=reason, keyframe_on_demand=True)
+        facts = SourceFacts(kind="rawvideo", reason=reason, keyframe_on_demand=True, is_coded_here=True)
         super().__init__(facts, encoding)
         self.recorders = 0
         """Recorders that were started so far."""

@@ -69,7 +69,9 @@ class ScreencapSource(EncodedSource):
     ) -> None:
         """With `is_raw`, for devices without shell v2, the tool runs by `exec`. `start` begins the capture."""
         reason = "screenshots, one after the other, which are coded here"
-        super().__init__(SourceFacts(kind="screencap", reason=reason, keyframe_on_demand=True), encoding, box)
+        super().__init__(
+            SourceFacts(kind="screencap", reason=reason, keyframe_on_demand=True, is_coded_here=True), encoding, box
+        )
         self.screenshots = 0
         """Screenshots that were taken so far."""
         self._client = client

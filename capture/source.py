@@ -49,6 +49,9 @@ class SourceFacts:
     has_audio: bool = False
     """Whether sound comes too, or came and may come again."""
 
+    is_coded_here: bool = False
+    """Whether the pictures come uncompressed from the device, and are coded by us."""
+
     screen: ScreenCondition = ScreenCondition.SHOWN
     """What the device says of its screen."""
 

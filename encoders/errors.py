@@ -3,6 +3,7 @@
     CodedVideoError
      ├── BitstreamError    bytes that are not the H.264 they should be (also a ValueError)
      └── EncoderError      an encoder that cannot do what was asked of it
+          └── EncoderUnavailable    the encoder that was asked for does not work on this machine
 
 Nothing else is raised for what came from outside.
 """
@@ -18,3 +19,7 @@ class BitstreamError(CodedVideoError, ValueError):
 
 class EncoderError(CodedVideoError):
     """An encoder was asked for the impossible, or failed."""
+
+
+class EncoderUnavailable(EncoderError):
+    """The encoder that was asked for does not work on this machine; the text says why and what else there is."""

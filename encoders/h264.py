@@ -76,6 +76,9 @@ class SequenceParameterSet:
     frame_rate: float | None
     """Pictures per second by the VUI's timing; None where it has none."""
 
+    frame_mbs_only: bool = True
+    """Whether every picture is a frame; otherwise some may be fields, or frames of interlaced macroblocks."""
+
     @property
     def profile_level_id(self) -> str:
         """The profile-level-id of RFC 6184 section 8.1: six lower-case hexadecimal digits, as `42c01f`."""
@@ -147,6 +150,7 @@ def parse_sps(nal: bytes) -> SequenceParameterSet:
         pic_order_cnt_type=pic_order_cnt_type,
         max_num_reorder_frames=max_num_reorder_frames,
         frame_rate=frame_rate,
+        frame_mbs_only=frame_mbs_only,
     )
 
 

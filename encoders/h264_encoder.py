@@ -1,39 +1,37 @@
-"""Raw pictures to H.264 in software: libx264, tuned so that each picture comes out as soon as it went in."""
+"""Raw pictures to H.264 by libavcodec: libx264 in software, NVENC or Quick Sync where there is such hardware."""
 
+from dataclasses import replace
 from fractions import Fraction
-from typing import Final
+from typing import Final, Self
 
 import av
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
+from encoders import codec_options
 from encoders.access_unit import AccessUnit
 from encoders.annexb import picture_nal_units
+from encoders.coded_picture import coded_picture
 from encoders.errors import EncoderError
-from encoders.h264 import NalUnitType, nal_unit_type
+from encoders.frame_reference import FrameReferences
+from encoders.parameter_sets import ParameterSets
+from encoders.video_encoder import VideoCoding
 
-_SMALLEST_SIDE: Final = 16
-_LARGEST_SIDE: Final = 8192
-
-_PROFILES: Final = {
-    # x264 writes the profile of the tools in use, and the fast presets use none of them.
-    "baseline": "cabac=0:8x8dct=0",
-    "main": "cabac=1:8x8dct=0",
-    "high": "cabac=1:8x8dct=1",
-}
-
-_BUFFERED_SECONDS: Final = 0.5
-"""How much of the bit rate a burst (a keyframe) may take ahead."""
+_WORN: Final = 2.0
+"""How many times too large or small the buffer may become by changes of the bit rate, until a keyframe mends it."""
 
 
 class H264Encoder:
-    """Encodes pictures of one size, each to one access unit at once: no B-frames, no delay, one slice, one thread.
+    """Fits `VideoEncoder`: encodes pictures of one size, each to one access unit at once, in one thread.
 
-    `bit_rate` (bits per second) is also the most that half a second may take, so the stream is really about that while
-    the pictures are busy, and less when they are still. An IDR picture comes every `keyframe_interval` seconds' worth
-    of pictures and on demand, never for a scene cut. Use it from one thread at a time.
+    The bit rate is also the most that `burst` seconds may take, so the stream is really about that while the pictures
+    are busy, and less when they are still. An IDR picture comes every `keyframe_interval` seconds' worth of pictures
+    and on demand, never for a scene cut.
 
-    Raises `EncoderError` for settings that cannot be.
+    A new bit rate is taken on the run, up to four times the first one with libx264. Beyond that, and always with
+    Quick Sync, the next picture begins a new coded video, which is an IDR picture; with NVENC it is one too. What a
+    burst may take stays what it was, in bits, until it is more than twice too much or too little and a keyframe is
+    asked for.
     """
 
     def __init__(
@@ -46,82 +44,147 @@ class H264Encoder:
         keyframe_interval: float,
         profile: str = "baseline",
         preset: str = "ultrafast",
+        burst: float = 0.5,
+        codec: str = "libx264",
+        gpu: int | None = None,
     ) -> None:
-        for name, side in (("width", width), ("height", height)):
-            if side % 2 or not _SMALLEST_SIDE <= side <= _LARGEST_SIDE:
-                raise EncoderError(f"{name} is {side}: it must be even, {_SMALLEST_SIDE} to {_LARGEST_SIDE}")
-        if not 1 <= frame_rate <= 240:
-            raise EncoderError(f"frame_rate is {frame_rate}: it must be 1 to 240 pictures per second")
-        if not 10_000 <= bit_rate <= 1_000_000_000:
-            raise EncoderError(f"bit_rate is {bit_rate}: it must be 10000 to 1000000000 bits per second")
-        if not 0 < keyframe_interval <= 3600:
-            raise EncoderError(f"keyframe_interval is {keyframe_interval}: it must be above 0, at most 3600 seconds")
-        if profile not in _PROFILES:
-            raise EncoderError(f"profile is {profile!r}: it must be one of {', '.join(_PROFILES)}")
-        self.width = width
-        self.height = height
+        """Settings as in `VideoCoding`; `codec` and `gpu` as in `codec_options`. Raises `EncoderError`."""
+        self.name = codec
+        self.coding = VideoCoding(width, height, frame_rate, bit_rate, keyframe_interval, profile, preset, burst)
+        codec_options.check(self.coding)
+        self._gpu = gpu
+        self._references = FrameReferences()
         self._pictures = 0
-        self._context: VideoCodecContext | None = _open(
-            width, height, frame_rate, bit_rate, max(1, round(keyframe_interval * frame_rate)), profile, preset
+        self._was_keyframe = False
+        self._is_closed = False
+        self._codec: _Codec | None = _Codec(codec, self.coding, gpu)
+
+    @classmethod
+    def of(cls, coding: VideoCoding, *, codec: str = "libx264", gpu: int | None = None) -> Self:
+        """An encoder for `coding`. Raises `EncoderError`."""
+        return cls(
+            coding.width,
+            coding.height,
+            frame_rate=coding.frame_rate,
+            bit_rate=coding.bit_rate,
+            keyframe_interval=coding.keyframe_interval,
+            profile=coding.profile,
+            preset=coding.preset,
+            burst=coding.burst,
+            codec=codec,
+            gpu=gpu,
         )
+
+    @property
+    def width(self) -> int:
+        """Pixels."""
+        return self.coding.width
+
+    @property
+    def height(self) -> int:
+        """Pixels."""
+        return self.coding.height
 
     def encode(self, frame: av.VideoFrame, captured_at: float, *, force_keyframe: bool = False) -> AccessUnit:
         """The access unit of `frame`; with `force_keyframe` an IDR picture. Every keyframe carries SPS and PPS.
 
-        Overwrites the frame's pts, time base and picture type. Raises `EncoderError` for a frame of another size, and
-        after `close`.
+        The frame is not changed; one in another pixel format is converted. Raises `EncoderError`, as for a frame of
+        another size, and after `close`.
         """
-        if self._context is None:
+        if self._is_closed:
             raise EncoderError("the encoder is closed")
         if (frame.width, frame.height) != (self.width, self.height):
             raise EncoderError(
                 f"the frame is {frame.width}x{frame.height}, the encoder was made for {self.width}x{self.height}"
             )
-        frame.pts = self._pictures
-        frame.time_base = self._context.time_base
-        frame.pict_type = PictureType.I if force_keyframe else PictureType.NONE
-        self._pictures += 1
+        codec = self._codec_for(force_keyframe=force_keyframe)
         try:
-            packets = self._context.encode(frame)
-        except av.FFmpegError as error:
-            raise EncoderError(f"libx264 failed: {error}") from error
+            picture = self._references.refer(frame)
+            picture.pts = self._pictures
+            picture.time_base = codec.context.time_base
+            picture.pict_type = PictureType.I if force_keyframe else PictureType.NONE
+            packets = codec.context.encode(picture)
+        except (av.FFmpegError, ValueError) as error:
+            raise EncoderError(f"{self.name} failed: {_words(error)}") from error
+        self._pictures += 1
         if len(packets) != 1:
-            raise EncoderError(f"libx264 gave {len(packets)} packets for one picture")
-        # x264 names itself and its settings in an SEI before the first picture; nobody reads that.
-        nal_units = tuple(
-            nal for nal in picture_nal_units(bytes(packets[0])) if nal_unit_type(nal) is not NalUnitType.SEI
-        )
-        return AccessUnit(nal_units, captured_at, packets[0].is_keyframe)
+            raise EncoderError(f"{self.name} gave {len(packets)} packets for one picture")
+        access_unit = codec.access_unit(bytes(packets[0]), captured_at)
+        self._was_keyframe = access_unit.is_keyframe
+        return access_unit
+
+    def set_bit_rate(self, bit_rate: int) -> None:
+        """Code with another bit rate from the next picture on. Raises `EncoderError` for an impossible one."""
+        codec_options.check_bit_rate(bit_rate)
+        if bit_rate == self.coding.bit_rate:
+            return
+        self.coding = replace(self.coding, bit_rate=bit_rate)
+        if self._codec is not None and not self._codec.take_bit_rate(bit_rate):
+            self._codec = None
 
     def close(self) -> None:
         """Free the encoder. Idempotent."""
-        self._context = None
+        self._is_closed = True
+        self._codec = None
+
+    def _codec_for(self, *, force_keyframe: bool) -> "_Codec":
+        """The codec for the next picture, a new one where that is due."""
+        codec = self._codec
+        # Not between two IDR pictures in a row: both would have the same idr_pic_id.
+        if codec is not None and force_keyframe and not self._was_keyframe and codec.is_worn(self.coding):
+            codec = None
+        if codec is None:
+            self._codec = None  # The old one goes first: graphics cards have few sessions.
+            codec = self._codec = _Codec(self.name, self.coding, self._gpu)
+        return codec
 
 
-def _open(
-    width: int, height: int, frame_rate: int, bit_rate: int, pictures_per_keyframe: int, profile: str, preset: str
-) -> VideoCodecContext:
-    context = av.CodecContext.create("libx264", "w")
-    context.width = width
-    context.height = height
-    context.pix_fmt = "yuv420p"
-    context.time_base = Fraction(1, frame_rate)
-    context.framerate = Fraction(frame_rate)
-    context.gop_size = pictures_per_keyframe
-    context.max_b_frames = 0
-    context.bit_rate = bit_rate
-    context.thread_count = 1
-    context.options = {
-        "preset": preset,
-        "tune": "zerolatency",
-        "profile": profile,
-        "forced-idr": "1",
-        "maxrate": str(bit_rate),
-        "bufsize": str(int(bit_rate * _BUFFERED_SECONDS)),
-        "x264-params": f"scenecut=0:sliced-threads=0:slices=1:{_PROFILES[profile]}",
-    }
-    try:
-        context.open()
-    except (av.FFmpegError, ValueError) as error:
-        raise EncoderError(f"libx264 does not take {width}x{height}, preset {preset!r}: {error}") from error
-    return context
+class _Codec:
+    """One run of libavcodec's encoder, which begins with an IDR picture."""
+
+    def __init__(self, name: str, coding: VideoCoding, gpu: int | None) -> None:
+        chosen = codec_options.codec_options(name, coding, gpu)
+        self._highest_bit_rate = chosen.highest_bit_rate
+        self._burst_bits = codec_options.burst_bits(coding)
+        self._parameter_sets = ParameterSets()
+        try:
+            context = av.CodecContext.create(name, "w")
+            assert isinstance(context, VideoCodecContext), "all of them are video codecs"
+            context.width = coding.width
+            context.height = coding.height
+            context.pix_fmt = chosen.pixel_format
+            context.time_base = Fraction(1, coding.frame_rate)
+            context.framerate = Fraction(coding.frame_rate)
+            context.gop_size = codec_options.pictures_per_keyframe(coding)
+            context.max_b_frames = 0
+            context.bit_rate = chosen.opening_bit_rate
+            context.thread_count = 1
+            context.options = dict(chosen.options)
+            context.open()
+        except (av.FFmpegError, ValueError) as error:
+            raise EncoderError(
+                f"{name} does not take {coding.width}x{coding.height} at {coding.bit_rate} bit/s, "
+                f"preset {coding.preset}: {_words(error)}"
+            ) from error
+        context.bit_rate = coding.bit_rate
+        self.context = context
+
+    def take_bit_rate(self, bit_rate: int) -> bool:
+        """Whether the next picture is coded with `bit_rate`; the codec reads the field before each picture."""
+        if bit_rate > self._highest_bit_rate:
+            return False
+        self.context.bit_rate = bit_rate
+        return True
+
+    def is_worn(self, coding: VideoCoding) -> bool:
+        """Whether the buffer has a size that `coding` should not have."""
+        return not 1 / _WORN <= codec_options.burst_bits(coding) / self._burst_bits <= _WORN
+
+    def access_unit(self, data: bytes, captured_at: float) -> AccessUnit:
+        """Of the byte stream of one picture. Raises `EncoderError`."""
+        return coded_picture(picture_nal_units(data), captured_at, self._parameter_sets)
+
+
+def _words(error: Exception) -> str:
+    """Without the list of all options."""
+    return (error.strerror if isinstance(error, av.FFmpegError) else None) or str(error)

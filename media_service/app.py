@@ -31,6 +31,10 @@ from capture.scrcpy import ScrcpyServer, parse_version
 from capture.shell_controller import ShellController
 from capture.source import Source, Sources
 from capture.synthetic_source import open_synthetic
+from encoders.errors import EncoderUnavailable
+from encoders.hardware import EncoderChoice
+from encoders.hardware import choose as choose_encoder
+from encoders.pool import EncoderPool
 from encoders.sound_format import SoundFormat
 from media_service import memory
 from media_service.devices import Devices
@@ -39,6 +43,7 @@ from media_service.metrics import Histograms, ServiceCollector
 from media_service.rtc.candidates import announced, host_addresses
 from media_service.rtc.dtls import Certificate
 from media_service.rtc.egress import Egress
+from media_service.rtc.estimation import SEND_SIDE, Estimation
 from media_service.rtc.media_port import SEND_BUFFER, MediaPort
 from media_service.session import CONNECT_TIMEOUT, Surroundings
 from media_service.sessions import Sessions
@@ -46,6 +51,7 @@ from media_service.settings import Settings
 from media_service.streams import GRACE
 from media_service.stun_discovery import StunDiscovery
 from media_service.tasks import Tasks
+from media_service.transcoding import Transcoding
 from signaling import http
 
 _log = structlog.get_logger(__name__)
@@ -66,15 +72,17 @@ async def run(
     sources: Mapping[str, str],
     demo: bool,
     ready: Callable[[str], None] | None = None,
+    estimation: Estimation = SEND_SIDE,
 ) -> None:
     """Serve until SIGTERM or until cancelled, as Ctrl-C does through `asyncio.Runner`.
 
     `sources` are named source URIs beside the phones that adb knows; with `demo` a demo phone is started too. `ready`
-    is told the address of the viewer page. Raises `CannotStart`, `NoMediaPort` or an `AdbError`.
+    is told the address of the viewer page; `estimation` says how viewers' paths are estimated. Raises `CannotStart`,
+    `NoMediaPort` or an `AdbError`.
     """
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    async with serve(settings, sources=sources, demo=demo) as address:
+    async with serve(settings, sources=sources, demo=demo, estimation=estimation) as address:
         memory.settle()
         if ready is not None:
             ready(address)
@@ -90,10 +98,12 @@ async def serve(
     demo: bool,
     grace: float = GRACE,
     connect_timeout: float = CONNECT_TIMEOUT,
+    estimation: Estimation = SEND_SIDE,
 ) -> AsyncIterator[str]:
     """The running service, for the duration of the block; gives the address of the viewer page.
 
-    Capture goes on for `grace` seconds without a viewer, and a viewer has `connect_timeout` seconds to connect.
+    `estimation` says how viewers' paths are estimated. Capture goes on for `grace` seconds without a viewer, and a
+    viewer has `connect_timeout` seconds to connect.
     """
     async with AsyncExitStack() as stack:
         tasks = Tasks()
@@ -142,6 +152,13 @@ async def serve(
         stun = StunDiscovery(port, settings.stun_servers)
         if settings.stun_servers:
             tasks.start(stun.run(), "stun discovery")
+        encoders = await _encoders(settings)
+        pool = EncoderPool(
+            workers=settings.worker_count if settings.use_worker_pool else None,
+            input_limit=settings.worker_input_buffer,
+            timeout=settings.pipeline_encoding_timeout,
+        )
+        stack.push_async_callback(pool.aclose)
         egress = Egress(histograms.egress_latency.observe)
         stack.callback(egress.close)
         certificate = Certificate.generateCertificate()
@@ -149,7 +166,7 @@ async def serve(
         capture = Sources()
         capture.register("test", open_synthetic)
         capture.register("file", open_file)
-        wishes = _capture_wishes(settings)
+        wishes = _capture_wishes(settings, encoders, pool)
 
         async def open_adb(serial: str) -> Source:
             own = wishes
@@ -170,14 +187,31 @@ async def serve(
             return ShellController(adb, serial)
 
         surroundings = Surroundings(
-            port, certificate, egress, tasks, candidates, histograms.join.observe, connect_timeout
+            port,
+            certificate,
+            egress,
+            tasks,
+            candidates,
+            histograms.join.observe,
+            connect_timeout,
+            estimation.open,
+            estimation.feedback,
         )
-        sessions = Sessions(surroundings, devices, capture, settings.ice_servers(), open_shell, grace=grace)
+        sessions = Sessions(
+            surroundings,
+            devices,
+            capture,
+            settings.ice_servers(),
+            open_shell,
+            grace=grace,
+            transcoding=_transcoding(settings, pool, encoders),
+            always_encoded="VIDEO_ENCODER_TYPE is h264" if settings.video_encoder_type == "h264" else "",
+        )
         stack.push_async_callback(sessions.aclose)
         devices.on_change = sessions.device_changed
         tasks.start(sessions.look_after(), "sender reports")
         tasks.start(watch_loop_lag(histograms.loop_lag.observe), "loop lag")
-        registry.register(ServiceCollector(sessions, port, egress))
+        registry.register(ServiceCollector(sessions, port, egress, pool, encoders))
 
         app = _application(settings, sessions, registry)
         address = await _listen(app, settings, stack)
@@ -222,7 +256,7 @@ async def _listen(app: web.Application, settings: Settings, stack: AsyncExitStac
     return f"http://{host}:{number}/"
 
 
-def _capture_wishes(settings: Settings) -> CaptureWishes:
+def _capture_wishes(settings: Settings, encoders: EncoderChoice, pool: EncoderPool) -> CaptureWishes:
     server = None
     if settings.scrcpy_server_path is not None and settings.scrcpy_server_version is not None:
         server = ScrcpyServer(settings.scrcpy_server_path, parse_version(settings.scrcpy_server_version))
@@ -232,9 +266,33 @@ def _capture_wishes(settings: Settings) -> CaptureWishes:
         bit_rate=settings.video_bitrate,
         frame_rate=settings.video_framerate,
         preset=settings.h264_preset,
+        open_encoder=encoders.open,
+        pool=pool,
+        takes_b_frames=settings.video_encoder_type != "passthrough",
         mode=None if settings.capture_mode == "auto" else CaptureMode(settings.capture_mode),
         scrcpy=server,
         sound=sound if settings.audio_encoder_type == "opus" else None,
+    )
+
+
+async def _encoders(settings: Settings) -> EncoderChoice:
+    """What codes here; tried, which takes a moment. Raises `CannotStart`."""
+    try:
+        choice = await asyncio.to_thread(
+            choose_encoder, settings.h264_hw_accel, ffmpeg_shutdown_timeout=settings.ffmpeg_shutdown_timeout
+        )
+    except EncoderUnavailable as error:
+        raise CannotStart(str(error)) from error
+    refused = {trial.name: trial.reason for trial in choice.trials if not trial.ok}
+    _log.info("encoder chosen", encoder=choice.name, not_usable=refused)
+    return choice
+
+
+def _transcoding(settings: Settings, pool: EncoderPool, encoders: EncoderChoice) -> Transcoding | None:
+    if settings.video_encoder_type == "passthrough":
+        return None
+    return Transcoding(
+        pool, encoders.open, settings.video_framerate, settings.h264_preset, settings.worker_output_buffer
     )
 
 

@@ -158,6 +158,20 @@ def devices(
         typer.echo("no phones", err=True)
 
 
+@program.command()
+def doctor() -> None:
+    """Try what this machine has, and say what does not work and why."""
+    settings = configuration.load().settings
+    # This brings numpy and PyAV.
+    from media_service.doctor import diagnose
+
+    diagnosis = diagnose(settings.h264_hw_accel)
+    for line in diagnosis.lines:
+        typer.echo(line)
+    if not diagnosis.is_well:
+        raise typer.Exit(1)
+
+
 def _devices_of_adb(settings: Settings) -> list[ListedDevice]:
     """What the adb server knows, and those of ADB_DEVICES that it does not."""
     log.configure("warning", service_name=settings.service_name, stream=sys.stderr)

@@ -1,27 +1,35 @@
-"""What one viewer does to the device: from messages to the controller, bounded, and answered."""
+"""What one viewer says on its data channel: input for the device, choices for the session; bounded, and answered."""
 
 import time
 from collections import Counter
 from collections.abc import Callable
+from typing import assert_never
 
 from capture.controller import Controller
 from capture.errors import CaptureError, InputRejected
 from capture.input_events import InputEvent
 from media_service.tasks import Tasks
+from signaling.choices import QualityChoice, SoundChoice
 from signaling.errors import SignalingError
-from signaling.input_messages import Input, SoundChoice, parse_control
-from signaling.messages import Error, InputAck, ServerMessage
+from signaling.input_messages import Input, StatsRequest, parse_control
+from signaling.messages import Error, InputAck, ServerMessage, Stats
+from signaling.service import SessionHandle
 
 CONTROL_CHANNEL = "control"
 """The label of the data channel that input comes on (contract.md section 4)."""
 
 _EVENTS_PER_SECOND = 500
+_REQUESTS_PER_SECOND = 20
+"""Choices and questions; in one burst as many."""
 _LARGEST_MESSAGE = 64 * 1024
 """Characters; typed text is bounded further."""
 
 
 class Control:
-    """Injects one viewer's input, no more than 500 events per second, and says what became of it."""
+    """Injects one viewer's input, no more than 500 events per second, and says what became of it.
+
+    What the viewer chooses or asks for goes to its session, no more than 20 times per second.
+    """
 
     def __init__(
         self,
@@ -29,21 +37,18 @@ class Control:
         controller: Controller | None,
         tasks: Tasks,
         answer: Callable[[ServerMessage], None],
-        choose_sound: Callable[[bool], None],
+        session: SessionHandle,
     ) -> None:
-        """Without a `controller` the device takes no input. `answer` sends on the channel the messages came on.
-
-        `choose_sound` is told whether the viewer listens.
-        """
+        """Without a `controller` the device takes no input. `answer` sends on the channel the messages came on."""
         self.dropped: Counter[str] = Counter()
         """Messages and events that did not reach the device, by reason."""
         self._device_id = device_id
         self._controller = controller
         self._tasks = tasks
         self._answer = answer
-        self._choose_sound = choose_sound
-        self._allowance = float(_EVENTS_PER_SECOND)
-        self._allowance_at = time.monotonic()
+        self._session = session
+        self._events = _Allowance(_EVENTS_PER_SECOND)
+        self._requests = _Allowance(_REQUESTS_PER_SECOND)
 
     def message_received(self, label: str, message: str | bytes) -> None:
         """Take a message from a data channel; whatever it is, nothing is raised."""
@@ -59,18 +64,37 @@ class Control:
                 self.dropped["malformed"] += 1
                 self._answer(Error(error.code, error.detail))
             else:
-                if isinstance(received, SoundChoice):
-                    self._choose_sound(received.is_wanted)
-                else:
+                if isinstance(received, Input):
                     self._tasks.start(self._take(received), "input")
+                else:
+                    self._request(received)
 
     async def inject(self, event: InputEvent) -> float:
         """Inject `event`; raises a `CaptureError` when it cannot be. Returns the monotonic inject time."""
         if self._controller is None:
             raise InputRejected(f"{self._device_id!r} takes no input")
-        if not self._may_inject():
+        if not self._events.take(time.monotonic()):
             raise InputRejected(f"more than {_EVENTS_PER_SECOND} input events per second")
         return await self._controller.inject(event)
+
+    def _request(self, received: SoundChoice | QualityChoice | StatsRequest) -> None:
+        if not self._requests.take(time.monotonic()):
+            self.dropped["too_many_requests"] += 1
+            self._answer(Error("too_many_requests", f"at most {_REQUESTS_PER_SECOND} of these messages per second"))
+            return
+        match received:
+            case SoundChoice():
+                self._session.choose_sound(received.is_wanted)
+            case QualityChoice():
+                try:
+                    self._session.choose_quality(received)
+                except SignalingError as error:
+                    self.dropped[error.code] += 1
+                    self._answer(Error(error.code, error.detail))
+            case StatsRequest():
+                self._answer(Stats(self._session.session_id, self._session.statistics()))
+            case _:
+                assert_never(received)
 
     async def _take(self, received: Input) -> None:
         received_at = time.monotonic()
@@ -84,12 +108,20 @@ class Control:
             wall_clock = time.time() - (time.monotonic() - injected_at)
             self._answer(InputAck(received.seq, wall_clock * 1000, (injected_at - received_at) * 1000))
 
-    def _may_inject(self) -> bool:
-        now = time.monotonic()
-        earned = (now - self._allowance_at) * _EVENTS_PER_SECOND
-        self._allowance = min(float(_EVENTS_PER_SECOND), self._allowance + earned)
-        self._allowance_at = now
-        if self._allowance < 1:
+
+class _Allowance:
+    """So many per second, and as many at once after a quiet second."""
+
+    def __init__(self, per_second: int) -> None:
+        self._per_second = per_second
+        self._left = float(per_second)
+        self._at = float("-inf")
+
+    def take(self, now: float) -> bool:
+        """Take one, if there is one left."""
+        self._left = min(float(self._per_second), self._left + (now - self._at) * self._per_second)
+        self._at = now
+        if self._left < 1:
             return False
-        self._allowance -= 1
+        self._left -= 1
         return True

@@ -8,6 +8,8 @@ from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from encoders.hardware import EncoderChoice
+from encoders.pool import EncoderPool
 from media_service.rtc.egress import Egress
 from media_service.rtc.media_port import MediaPort
 from media_service.sessions import Sessions
@@ -48,6 +50,8 @@ _COUNTER_TEXTS = {
     "retransmitted_packets_sent": ("rtx_packets_sent", "Packets sent again after a NACK."),
     "nack_count": ("nacks_received", "NACK packets received."),
     "pli_count": ("plis_received", "Picture loss indications received."),
+    "padding_packets_sent": ("padding_packets_sent", "Packets sent to learn whether a path carries more."),
+    "padding_bytes_sent": ("padding_bytes_sent", "Bytes of these."),
     "fir_count": ("firs_received", "Full intra requests received."),
     "receiver_reports": ("receiver_reports_received", "Report blocks received."),
 }
@@ -56,8 +60,12 @@ _COUNTER_TEXTS = {
 class ServiceCollector(Collector):
     """Reads the service's state when Prometheus asks."""
 
-    def __init__(self, sessions: Sessions, port: MediaPort, egress: Egress) -> None:
+    def __init__(
+        self, sessions: Sessions, port: MediaPort, egress: Egress, pool: EncoderPool, encoders: EncoderChoice
+    ) -> None:
         self._sessions = sessions
+        self._pool = pool
+        self._encoders = encoders
         self._port = port
         self._egress = egress
 
@@ -96,8 +104,50 @@ class ServiceCollector(Collector):
             octets.add_metric([kind], counts.octets)
         yield pictures
         yield octets
+        yield from self._encoding()
         requested = sum(counts.keyframes_requested for counts in captured.values())
         yield _counter("keyframes_requested", "Keyframes asked of sources.", requested)
+        congested = sum(viewer.estimator.is_congested for viewer in viewers)
+        yield _gauge("congested_viewers", "Viewers whose path was found to be overused.", congested)
+
+    def _encoding(self) -> Iterator[Metric]:
+        known = GaugeMetricFamily(
+            "media_service_encoder_works",
+            "1 for an encoder of H.264 that was tried and works, 0 for one that does not, with the reason.",
+            labels=["encoder", "reason"],
+        )
+        for trial in self._encoders.trials:
+            known.add_metric([trial.name, trial.reason], trial.ok)
+        yield known
+        sessions = self._encoders.sessions
+        if sessions is not None:
+            on_cards = GaugeMetricFamily(
+                "media_service_encoder_sessions", "Encoders open on each graphics card.", labels=["gpu"]
+            )
+            for gpu, count in sorted(sessions.sessions.items()):
+                on_cards.add_metric([gpu], count)
+            yield on_cards
+        rungs, viewers = Counter[str](), Counter[str]()
+        for stream in self._sessions.streams:
+            for level, _, count in stream.renditions.running:
+                rungs[level] += 1
+                viewers[level] += count
+        for name, text, counts in (
+            ("rungs", "Streams that are coded again, by level.", rungs),
+            ("rung_viewers", "Viewers who get these.", viewers),
+        ):
+            family = GaugeMetricFamily(f"media_service_{name}", text, labels=["level"])
+            for level, count in sorted(counts.items()):
+                family.add_metric([level], count)
+            yield family
+        counters = self._pool.counters
+        yield _counter("encoder_pictures", "Pictures decoded and encoded by the pool.", counters.done)
+        yield _counter("encoder_seconds", "Seconds that these took.", counters.busy_seconds)
+        failed = counters.drops["failed"] + counters.drops["timed_out"]
+        yield _counter("encoding_errors", "Pictures lost to an encoder that failed or took too long.", failed)
+        yield _counter("encoders_replaced", "Encoders and decoders that had to be replaced.", counters.replaced)
+        yield _by_reason("encoder_dropped", "Pictures that were not encoded, by reason.", counters.drops)
+        yield _gauge("encoder_threads_stuck", "Threads in a call that does not return.", self._pool.abandoned)
 
 
 def _by_reason(name: str, text: str, counts: Counter[str]) -> CounterMetricFamily:

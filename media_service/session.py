@@ -4,6 +4,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -13,23 +14,29 @@ from capture.controller import Controller
 from capture.input_events import InputEvent
 from media_service.control import CONTROL_CHANNEL, Control
 from media_service.rtc import rtcp
+from media_service.rtc.bandwidth import BandwidthEstimator, RateLimits
 from media_service.rtc.dtls import Certificate, DtlsFailed, DtlsTransport
 from media_service.rtc.egress import Egress
 from media_service.rtc.media_port import MediaPort
 from media_service.rtc.path import Path
 from media_service.rtc.peer import Peer
 from media_service.rtc.viewer import Viewer, ntp_time
+from media_service.rungs import Wish
 from media_service.session_state import SessionEvent, SessionState, transition
 from media_service.stream import Stream, StreamState
 from media_service.tasks import Tasks
 from signaling.candidates import parse_candidates
+from signaling.choices import QualityChoice
 from signaling.errors import Conflict
-from signaling.jsep import LocalTransport, Negotiated, OfferedMedia, TrickleFragment
+from signaling.jsep import BandwidthFeedback, LocalTransport, Negotiated, OfferedMedia, TrickleFragment, VideoTrack
 from signaling.messages import ServerMessage, StateChange, VideoState, serialize
 from signaling.offerer import accept_answer
 from signaling.service import Listener
 
 _log = structlog.get_logger(__name__)
+
+_NEAR = 0.01
+"""Seconds of round trip within which a viewer is taken to be on the same local network."""
 
 CONNECT_TIMEOUT = 30.0
 """Seconds to connect: a browser may still gather TURN candidates (RFC 8863 asks for patience)."""
@@ -49,6 +56,10 @@ class Surroundings:
     """Gets the seconds from a session's creation to its first media."""
     connect_timeout: float
     """Seconds for ICE and DTLS together."""
+    open_estimator: Callable[[VideoTrack, RateLimits, float], BandwidthEstimator]
+    """Makes what estimates a viewer's path, by the feedback that was negotiated; the last is the time."""
+    feedback: BandwidthFeedback = BandwidthFeedback.REMB
+    """What browsers are asked for."""
 
 
 class Session:
@@ -69,12 +80,14 @@ class Session:
         self.stream = stream
         self.viewer: Viewer | None = None
         self.negotiated: Negotiated | None = None
-        self.control = Control(stream.device_id, controller, surroundings.tasks, self._send_control, self._choose_sound)
+        self.control = Control(stream.device_id, controller, surroundings.tasks, self._send_control, self)
         self.peer = Peer(surroundings.port, surroundings.certificate, self)
         self._surroundings = surroundings
         self._ended = ended
         self._listeners: dict[Listener, None] = {}
         self._offered: OfferedMedia | None = None
+        self._wants_sound = True
+        self._wish = Wish()
         self._connecting: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._log = _log.bind(session=self.session_id[:6], device=stream.device_id)
@@ -135,12 +148,24 @@ class Session:
         if self.viewer is not None:
             self.viewer.request_keyframe("request", time.monotonic())
 
+    def choose_sound(self, is_wanted: bool) -> None:
+        self._wants_sound = is_wanted
+        if self.viewer is not None:
+            self.viewer.choose_sound(is_wanted=is_wanted)
+
+    def choose_quality(self, choice: QualityChoice) -> None:
+        wish = Wish(choice.level, choice.max_bit_rate)
+        if self.viewer is not None:
+            self.stream.renditions.choose(self.viewer, wish)
+        self._wish = wish
+
     def statistics(self) -> dict[str, float | int | str | None]:
         viewer = self.viewer
         if viewer is None:
             return {"state": self.state, "packetsSent": 0, "bytesSent": 0}
         counters, reception, audio = viewer.counters, viewer.reception, viewer.audio
-        sps = self.stream.sps
+        quality = self.stream.renditions.quality(viewer)
+        sps = quality.sps
         return {
             "state": self.state,
             "packetsSent": counters.packets_sent,
@@ -155,7 +180,11 @@ class Session:
             "packetsLost": reception.packets_lost,
             "jitter": reception.jitter,
             "roundTripTime": reception.round_trip_time,
-            "availableOutgoingBitrate": viewer.estimated_bit_rate,
+            "availableOutgoingBitrate": viewer.estimator.bit_rate,
+            "targetBitrate": quality.bit_rate,
+            "quality": quality.level,
+            "isCongested": viewer.estimator.is_congested,
+            "queueDelay": viewer.waiting_seconds,
             "framesDropped": sum(viewer.drops.values()),
             "frameWidth": sps.width if sps else None,
             "frameHeight": sps.height if sps else None,
@@ -245,23 +274,32 @@ class Session:
             return
         connected_after = time.time() - self.created_at
         self._surroundings.observe_join(connected_after)
-        negotiated, buffer = self.negotiated, self._surroundings.egress.buffer
-        self.viewer = Viewer(negotiated.video, dtls, path, buffer, self.stream.lagging, negotiated.audio)
-        self.stream.add(self.viewer)
+        negotiated, egress = self.negotiated, self._surroundings.egress
+        video, renditions = negotiated.video, self.stream.renditions
+        estimator = self._surroundings.open_estimator(video, _rate_limits(self.peer.ice.round_trip), time.monotonic())
+        self.viewer = Viewer(video, dtls, path, egress, estimator, renditions.lagging, negotiated.audio)
+        self.viewer.choose_sound(is_wanted=self._wants_sound)
+        renditions.add(self.viewer, video.playable_profiles, self._quality_changed)
+        if self._wish != Wish():
+            # What it asked for before it was connected may not be there.
+            with suppress(Conflict):
+                renditions.choose(self.viewer, self._wish)
         self._log.info(
             "viewer joined",
             after=round(connected_after, 3),
             path=path.protocol,
             srtp=dtls.srtp_profile,
-            profile=self.negotiated.video.profile_level_id,
+            profile=video.profile_level_id,
+            quality=renditions.quality(self.viewer).level,
             sound=self.viewer.audio is not None,
         )
 
     async def _free(self) -> None:
         if self.viewer is not None:
-            self.stream.remove(self.viewer)
+            self.stream.renditions.remove(self.viewer)
             if self.peer.dtls is not None and self.peer.dtls.is_connected:
                 self.viewer.send_goodbye()
+            self.viewer.close()
         await self.peer.aclose()
         counters = asdict(self.viewer.counters) if self.viewer is not None else {}
         self._log.info(
@@ -288,7 +326,7 @@ class Session:
             return [self._change("device", "lost" if stream.is_lost else "reconnecting", stream.reason)]
         changes = [self._change("device", "online", "")]
         if stream.facts is not None:
-            changes.append(self._change("stream", stream.facts.kind, stream.reason, stream.video_state()))
+            changes.append(self._change("stream", stream.facts.kind, stream.reason, stream.video_state(self.viewer)))
         return changes
 
     def _change(
@@ -296,15 +334,23 @@ class Session:
     ) -> StateChange:
         return StateChange(kind, self.session_id, self.device_id, state, reason, video)
 
+    def _quality_changed(self) -> None:
+        """The viewer gets another coding than before."""
+        quality = self.stream.renditions.quality(self.viewer)
+        self._log.info("quality changed", quality=quality.level, reason=quality.reason)
+        self.stream_changed()
+
     def _tell(self, change: StateChange) -> None:
         for listener in tuple(self._listeners):
             listener(change)
         self._send_control(change)
 
-    def _choose_sound(self, is_wanted: bool) -> None:
-        # Its data channel opens after the viewer is there.
-        if self.viewer is not None:
-            self.viewer.choose_sound(is_wanted=is_wanted)
-
     def _send_control(self, message: ServerMessage) -> None:
         self.peer.send_message(CONTROL_CHANNEL, serialize(message))
+
+
+def _rate_limits(round_trip: float | None) -> RateLimits:
+    """Where a viewer's estimate begins, before anything is known but how far it is."""
+    if round_trip is not None and round_trip < _NEAR:
+        return RateLimits(start=100_000_000, highest=100_000_000)
+    return RateLimits()

@@ -17,6 +17,7 @@ from media_service.session_state import SessionEvent, SessionState
 from media_service.stream import Stream, StreamState
 from media_service.streams import Streams
 from media_service.totals import Totals
+from media_service.transcoding import Transcoding
 from signaling.answerer import create_answer, parse_offer
 from signaling.errors import Full, NotFound
 from signaling.offerer import create_offer
@@ -42,9 +43,21 @@ class Sessions:
         open_shell: Callable[[str], Controller],
         *,
         grace: float,
+        transcoding: Transcoding | None = None,
+        always_encoded: str = "",
     ) -> None:
-        """`open_shell` gives what injects input by the shell of the phone of that serial."""
-        self.streams = Streams(surroundings.tasks, surroundings.egress, self._stream_changed, grace=grace)
+        """`open_shell` gives what injects input by the shell of the phone of that serial.
+
+        Without `transcoding` nothing is coded again; `always_encoded` says why everything is.
+        """
+        self.streams = Streams(
+            surroundings.tasks,
+            surroundings.egress,
+            self._stream_changed,
+            grace=grace,
+            transcoding=transcoding,
+            always_encoded=always_encoded,
+        )
         self.totals = Totals()
         self.opened = 0
         self.failed = 0
@@ -74,6 +87,7 @@ class Sessions:
                 ssrc=ssrc,
                 rtx_ssrc=rtx_ssrc,
                 audio_ssrc=audio_ssrc if session.stream.has_audio else None,
+                feedback=self._surroundings.feedback,
             )
             session.answered(negotiated)
             return session, text
@@ -88,6 +102,7 @@ class Sessions:
                 ssrc=ssrc,
                 rtx_ssrc=rtx_ssrc,
                 audio_ssrc=audio_ssrc if session.stream.has_audio else None,
+                feedback=self._surroundings.feedback,
             )
             session.offered(media)
             return session, text
@@ -117,6 +132,8 @@ class Sessions:
             if turn == 0:
                 for stream in tuple(self.streams):
                     stream.look(now)
+            for stream in tuple(self.streams):
+                stream.renditions.look(now)
             for session in tuple(self._sessions.values())[turn::_SLICES]:
                 if not session.has_consent(now):
                     session.close(SessionEvent.BROKE, "the browser is not heard of any more")
@@ -136,7 +153,7 @@ class Sessions:
             raise Full(f"{LARGEST_SESSION_COUNT} viewers are connected, which is the limit", retry_after=10)
         stream = self.streams.hold(device.device_id, self._opener(device))
         try:
-            sps = await stream.ready(FIRST_PICTURE_TIMEOUT)
+            profile_level_id = await stream.ready(FIRST_PICTURE_TIMEOUT)
         except BaseException:
             self.streams.release(stream)
             raise
@@ -144,7 +161,7 @@ class Sessions:
         self._sessions[session.session_id] = session
         self.opened += 1
         try:
-            yield session, sps.profile_level_id
+            yield session, profile_level_id
         except BaseException as error:
             await session.aclose(str(error))
             raise
@@ -217,7 +234,7 @@ class Sessions:
             reason=device.reason or (stream.reason if stream is not None else ""),
             width=sps.width if sps is not None else None,
             height=sps.height if sps is not None else None,
-            viewers=len(stream.viewers) if stream is not None else 0,
+            viewers=len(stream.renditions.viewers) if stream is not None else 0,
             name=device.name,
             serial=device.serial,
             origin=device.origin,

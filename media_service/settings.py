@@ -250,12 +250,44 @@ class Settings(BaseSettings):
     video_framerate: Annotated[int, Field(ge=1, le=120), Allowed("pictures per second from 1 to 120")] = 30
     """Pictures per second, at most; `screenrecord` does as the phone does."""
 
+    video_encoder_type: Annotated[
+        Literal["auto", "passthrough", "h264"],
+        BeforeValidator(_lower_case),
+        Allowed("auto, passthrough or h264"),
+    ] = "auto"
+    """Whether pictures are encoded again: `auto` for viewers who need it, `passthrough` never, `h264` for everybody."""
+
+    h264_hw_accel: Annotated[
+        Literal["auto", "nvenc", "qsv", "vaapi", "libx264"],
+        BeforeValidator(_lower_case),
+        Allowed("auto, nvenc, qsv, vaapi or libx264"),
+    ] = "auto"
+    """What encodes. `auto` is the first of the others that works when it is tried; any other is insisted on."""
+
     h264_preset: Annotated[
         Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium"],
         BeforeValidator(_lower_case),
         Allowed("ultrafast, superfast, veryfast, faster, fast or medium"),
     ] = "faster"
-    """How much work our own encoder takes upon itself (`rawvideo` and `screencap`): more makes better pictures."""
+    """How much work our own encoder takes upon itself: more makes better pictures."""
+
+    use_worker_pool: Switch = True
+    """Whether encoders and decoders share `WORKER_COUNT` threads; otherwise each has one of its own."""
+
+    worker_count: Annotated[int, Field(ge=1, le=256), Allowed("threads from 1 to 256")] = 4
+    """Threads that encode and decode."""
+
+    worker_input_buffer: Annotated[int, Field(ge=1, le=1000), Allowed("pictures from 1 to 1000")] = 10
+    """Raw pictures that may wait for one encoder; the oldest is left out for one more."""
+
+    worker_output_buffer: Annotated[int, Field(ge=1, le=1000), Allowed("pictures from 1 to 1000")] = 20
+    """Coded pictures of one encoder that may wait to be sent; beyond, all are left out up to the next keyframe."""
+
+    pipeline_encoding_timeout: Time = Duration(0.2)
+    """How long one picture may take to be encoded; an encoder that takes longer is replaced."""
+
+    ffmpeg_shutdown_timeout: Time = Duration(5)
+    """How long an `ffmpeg` that encodes (VAAPI) has to end by itself."""
 
     audio_encoder_type: Annotated[
         Literal["opus", "none"], BeforeValidator(_lower_case), Allowed("opus, or none for no sound")

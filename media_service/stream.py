@@ -14,36 +14,26 @@ from capture.source import ScreenCondition, Source, SourceFacts, WakefulSource
 from encoders.access_unit import AccessUnit
 from encoders.audio_packet import AudioPacket
 from encoders.errors import CodedVideoError
-from encoders.h264 import NalUnitType, SequenceParameterSet, nal_unit_type, parse_sps
+from encoders.h264 import SequenceParameterSet
 from media_service.capture_counters import CaptureCounters
+from media_service.renditions import Renditions
 from media_service.rtc.audio import Soundtrack
 from media_service.rtc.egress import Egress
-from media_service.rtc.picture import GopCache, Picture
-from media_service.rtc.replay import Replay
-from media_service.rtc.viewer import Following, Viewer
+from media_service.rtc.viewer import Viewer
+from media_service.rungs import SOURCE
+from media_service.transcoding import Transcoding
 from signaling.errors import DeviceUnavailable
+from signaling.h264_match import COMMON_PROFILE_LEVEL_ID
 from signaling.messages import VideoState
 
 _log = structlog.get_logger(__name__)
 
-_KEYFRAME_REQUEST_INTERVAL = 0.5
-_SHORT_GROUP, _SHORT_FOR_A_JOIN = 30, 330
-"""Pictures that are replayed even where a keyframe is to be had for the asking.
-
-Who joins sees a picture sooner by a replay, and everybody else is spared the keyframe, for which the phone starts its
-encoder anew: ten seconds and a little of pictures, which is what phones leave between keyframes.
-"""
-_LATE = 0.25
-"""Seconds by which live pictures may be late for replays to begin nevertheless."""
-_REMINDER = 1.0
-"""Seconds after which a keyframe that did not come is asked for again."""
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.25, 5.0
 _STILL_AFTER = 3.0
 """Seconds without a picture after which a screen is called still."""
 _LOST_AFTER = 30.0
 """Seconds without a source after which a device is called lost; it is tried again all the same."""
 _NOTHING_TO_SHOW = {ScreenCondition.OFF: "its screen is off", ScreenCondition.BOOTING: "it is starting"}
-_IMMEDIATE_REASONS = frozenset({"pli", "fir", "request"})
 
 
 class StreamState(StrEnum):
@@ -65,7 +55,10 @@ class Stream:
         open_source: Callable[[], Awaitable[Source]],
         egress: Egress,
         state_changed: Callable[["Stream"], None],
+        transcoding: Transcoding | None = None,
+        always_encoded: str = "",
     ) -> None:
+        """Without `transcoding` nothing is encoded here; `always_encoded` says why nobody gets it as it is captured."""
         self.device_id = device_id
         self.state = StreamState.STARTING
         self.reason = ""
@@ -76,33 +69,33 @@ class Stream:
         """Whether it has been reconnecting for long."""
         self.trouble = ""
         """What was said last in the log of why there are no pictures; empty when there have been some since."""
-        self.sps: SequenceParameterSet | None = None
         self.pictures = 0
         self.captured: dict[str, CaptureCounters] = {}
         """By the kind of capture, which may change: none of these ever falls."""
-        self.viewers: dict[Viewer, asyncio.TimerHandle | None] = {}
-        """Who is sent to, and the next look at whether it goes on."""
+        self.renditions = Renditions(device_id, egress, self._ask_for_keyframe, transcoding, always_encoded)
+        """Who watches, and in which coding."""
         self._open_source = open_source
-        self._egress = egress
         self._state_changed = state_changed
         self._source: Source | None = None
-        self._cache = GopCache()
         self._soundtrack = Soundtrack(egress.buffer)
-        self._sps_nal_unit = b""
         self._waiting: set[asyncio.Future[None]] = set()
-        self._requested_at = float("-inf")
         self._is_still = False
         self._last_picture_at = float("-inf")
         self._reconnecting_since = 0.0
         self._retry = asyncio.Event()
 
     @property
+    def sps(self) -> SequenceParameterSet | None:
+        """What the pictures say of themselves, as they are captured."""
+        return self.renditions.source.sps
+
+    @property
     def has_audio(self) -> bool:
         """Whether the current source has sound."""
         return self.facts is not None and self.facts.has_audio
 
-    async def ready(self, timeout: float) -> SequenceParameterSet:
-        """Wait until pictures come; what a decoder must be able to do to play the stream.
+    async def ready(self, timeout: float) -> str:
+        """Wait until pictures come; the profile-level-id of what a viewer is shown (RFC 6184 section 8.1).
 
         Raises `DeviceUnavailable` when the source cannot be opened, sends nothing in time, or no browser can play it.
         """
@@ -120,34 +113,15 @@ class Stream:
         sps = self.sps
         if sps is None:
             raise DeviceUnavailable(f"{self.device_id!r} sent no picture", code="no_picture", retry_after=5)
-        if sps.max_num_reorder_frames:
+        if not self.renditions.unplayable:
+            return sps.profile_level_id
+        if not self.renditions.can_encode:
             raise DeviceUnavailable(
-                f"{self.device_id!r} sends B-frames (up to {sps.max_num_reorder_frames} pictures out of order), "
-                "which browsers do not show; record it without",
-                code="b_frames_unsupported",
+                f"{self.device_id!r} cannot be shown as it is, and nothing is encoded here: "
+                f"{self.renditions.unplayable}",
+                code="unplayable_video",
             )
-        return sps
-
-    def add(self, viewer: Viewer) -> None:
-        """Begin to send to `viewer`: the cached pictures first, or a keyframe."""
-        self.viewers[viewer] = None
-        self._bring_in(viewer)
-
-    def remove(self, viewer: Viewer) -> None:
-        """Stop sending to `viewer`."""
-        pending = self.viewers.pop(viewer, None)
-        if pending is not None:
-            pending.cancel()
-        self._egress.forget(viewer)
-
-    def lagging(self, viewer: Viewer, reason: str) -> None:
-        """A viewer cannot go on without a keyframe or a replay."""
-        if reason in _IMMEDIATE_REASONS:
-            self._bring_in(viewer)
-        else:
-            # A path that could not take a picture is left alone for a while; where we were late, it can take more.
-            delay = viewer.patience.take(time.monotonic()) if viewer.has_gap else _LATE
-            self._look_again(viewer, delay)
+        return COMMON_PROFILE_LEVEL_ID
 
     async def run(self) -> None:
         """Capture until cancelled."""
@@ -205,9 +179,11 @@ class Stream:
             self._is_still, self.is_lost = is_still, is_lost
             self._take_facts()
 
-    def video_state(self) -> VideoState:
-        """What the stream shows now."""
-        sps, facts = self.sps, self.facts
+    def video_state(self, viewer: Viewer | None) -> VideoState:
+        """What `viewer` is shown now; without one, what the stream shows."""
+        facts = self.facts
+        quality = self.renditions.quality(viewer)
+        sps = quality.sps
         screen = facts.screen if facts is not None else ScreenCondition.SHOWN
         return VideoState(
             width=sps.width if sps is not None else None,
@@ -215,18 +191,23 @@ class Stream:
             rotation=facts.rotation if facts is not None else None,
             screen="still" if self._is_still and screen is ScreenCondition.SHOWN else screen.value,
             has_audio=facts is not None and facts.has_audio,
+            quality=quality.level,
+            is_encoded=quality.level != SOURCE or (facts is not None and facts.is_coded_here),
+            quality_reason=quality.reason,
+            levels=quality.levels,
         )
 
     def stopped(self) -> None:
         """Note that nothing runs any more."""
         self._set_state(StreamState.STOPPED, "nobody watches")
         self._fail(SourceEnded("its stream was stopped"))
-        self._cache.clear()
+        self.renditions.close()
 
     async def _capture(self) -> None:
         source = await self._open_source()
         try:
             self._source, self.facts = source, source.facts
+            self.renditions.source.keyframe_on_demand = source.facts.keyframe_on_demand
             source.on_audio = self._push_audio
             async for access_unit in source:
                 if source.facts is not self.facts:
@@ -237,24 +218,20 @@ class Stream:
             await source.aclose()
 
     def _push(self, access_unit: AccessUnit) -> None:
-        if access_unit.is_keyframe:
-            self._read_parameters(access_unit)
+        former = self.sps
         self.pictures += 1
-        self._last_picture_at = now = time.monotonic()
-        picture = Picture(access_unit, self.pictures, now)
+        self._last_picture_at = time.monotonic()
+        picture = self.renditions.push(access_unit)
         counters = self._counters()
         counters.pictures += 1
         counters.octets += picture.octets
-        self._cache.add(picture)
-        if self.viewers:
-            self._egress.submit(picture, self.viewers)
         if self.state is not StreamState.RUNNING:
             self.is_lost = self._is_still = False
             self._set_state(StreamState.RUNNING, self.facts.reason if self.facts else "")
             for waiting in self._waiting:
                 if not waiting.done():
                     waiting.set_result(None)
-        elif self._is_still:
+        elif self._is_still or self.sps is not former:
             self._is_still = False
             self._state_changed(self)
 
@@ -262,55 +239,16 @@ class Stream:
         """Pass on what the source says about itself now."""
         if self._source is not None:
             self.facts = self._source.facts
+            self.renditions.source.keyframe_on_demand = self.facts.keyframe_on_demand
         if self.state is StreamState.RUNNING and self.facts is not None:
             self.reason = self.facts.reason
         self._state_changed(self)
 
     def _push_audio(self, packet: AudioPacket) -> None:
-        self._soundtrack.push(packet, self.viewers)
+        self._soundtrack.push(packet, self.renditions.viewers)
 
-    def _read_parameters(self, keyframe: AccessUnit) -> None:
-        nal_unit = next((each for each in keyframe.nal_units if nal_unit_type(each) is NalUnitType.SPS), b"")
-        if nal_unit and nal_unit != self._sps_nal_unit:
-            self.sps = parse_sps(nal_unit)
-            self._sps_nal_unit = nal_unit
-            if self.state is StreamState.RUNNING:
-                self._state_changed(self)
-
-    def _look_again(self, viewer: Viewer, delay: float) -> None:
-        if viewer not in self.viewers:
-            return
-        pending = self.viewers[viewer]
-        if pending is not None:
-            pending.cancel()
-        self.viewers[viewer] = asyncio.get_running_loop().call_later(delay, self._catch_up, viewer)
-
-    def _catch_up(self, viewer: Viewer) -> None:
-        # A keyframe may have helped it meanwhile.
-        if viewer.following is not Following.WAITING:
-            return
-        if self._egress.lateness > _LATE:
-            # A replay now would make all others later still.
-            self.lagging(viewer, "late")
-        else:
-            self._bring_in(viewer)
-
-    def _bring_in(self, viewer: Viewer) -> None:
-        if viewer not in self.viewers:
-            return
-        count = len(self._cache.pictures)
-        on_demand = self.facts is not None and self.facts.keyframe_on_demand
-        short = _SHORT_FOR_A_JOIN if viewer.last_timestamp is None else _SHORT_GROUP
-        if count and (count <= short or not on_demand or not viewer.has_gap):
-            self._egress.replay(Replay(viewer, self._cache))
-        else:
-            self._request_keyframe()
-            self._look_again(viewer, _REMINDER)
-
-    def _request_keyframe(self) -> None:
-        now = time.monotonic()
-        if self._source is not None and now - self._requested_at >= _KEYFRAME_REQUEST_INTERVAL:
-            self._requested_at = now
+    def _ask_for_keyframe(self) -> None:
+        if self._source is not None:
             self._counters().keyframes_requested += 1
             self._source.request_keyframe()
 

@@ -7,6 +7,7 @@ from capture.source import Source
 from media_service.rtc.egress import Egress
 from media_service.stream import Stream, StreamState
 from media_service.tasks import Tasks
+from media_service.transcoding import Transcoding
 
 GRACE = 3.0
 """Seconds that capture goes on without a viewer: a page that is loaded again finds the stream running."""
@@ -32,12 +33,22 @@ class Streams:
     """The running streams by device."""
 
     def __init__(
-        self, tasks: Tasks, egress: Egress, state_changed: Callable[[Stream], None], *, grace: float = GRACE
+        self,
+        tasks: Tasks,
+        egress: Egress,
+        state_changed: Callable[[Stream], None],
+        *,
+        grace: float = GRACE,
+        transcoding: Transcoding | None = None,
+        always_encoded: str = "",
     ) -> None:
+        """`transcoding` and `always_encoded` are every `Stream`'s."""
         self._tasks = tasks
         self._egress = egress
         self._state_changed = state_changed
         self._grace = grace
+        self._transcoding = transcoding
+        self._always_encoded = always_encoded
         self._running: dict[str, _Use] = {}
         self._stopping: dict[str, asyncio.Task[None]] = {}
         self._troubles: dict[str, str] = {}
@@ -57,7 +68,9 @@ class Streams:
         """The device's stream, started if need be; to be given back by `release`."""
         use = self._running.get(device_id)
         if use is None:
-            stream = Stream(device_id, open_source, self._egress, self._state_changed)
+            stream = Stream(
+                device_id, open_source, self._egress, self._state_changed, self._transcoding, self._always_encoded
+            )
             # Who is refused asks again every few seconds: the same trouble is one line in the log all the same.
             stream.trouble = self._troubles.pop(device_id, "")
             former = self._stopping.get(device_id)

@@ -1,10 +1,20 @@
 """The browser offers, we answer (RFC 9429 section 5.3)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from signaling.errors import MalformedSdp, NoCommonCodec
-from signaling.h264_match import choose_format
-from signaling.jsep import AudioTrack, H264Format, LocalTransport, Negotiated, Offer, RemoteSection, VideoTrack
+from signaling.h264_match import choose_format, playable_profiles
+from signaling.jsep import (
+    AudioTrack,
+    BandwidthFeedback,
+    H264Format,
+    LocalTransport,
+    Negotiated,
+    Offer,
+    RemoteSection,
+    VideoTrack,
+)
 from signaling.local_description import (
     audio_lines,
     candidate_lines,
@@ -21,6 +31,7 @@ from signaling.remote_description import (
     ABSOLUTE_SEND_TIME_URI,
     MID_URI,
     PLAYOUT_DELAY_URI,
+    TRANSPORT_SEQUENCE_URI,
     bundled_sections,
     read_section,
     read_transport,
@@ -72,17 +83,19 @@ def create_answer(
     ssrc: int,
     rtx_ssrc: int,
     audio_ssrc: int | None = None,
+    feedback: BandwidthFeedback = BandwidthFeedback.REMB,
 ) -> tuple[str, Negotiated]:
     """Our answer, and what is agreed with it. `session_id` is only the number of the `o=` line.
 
-    Without `audio_ssrc` there is no sound to send.
+    Without `audio_ssrc` there is no sound to send. `feedback` is what is wished for: a browser that did not offer
+    transport-wide feedback is asked for REMB.
     """
     video, data = offer.video, offer.data
     audio = offer.audio if audio_ssrc is not None else None
     taken = [section for section in offer.group if section in (video, data, audio, offer.held)]
     sound = audio_track(audio, audio_ssrc) if audio is not None and audio_ssrc is not None else None
     chosen, reason = choose_format(video.h264, stream_profile_level_id)
-    extensions = usable_extensions(video)
+    chosen, extensions = with_feedback(chosen, usable_extensions(video), feedback)
     transport = transport_lines(local, "passive" if offer.remote.is_dtls_client else "active")
     candidates = candidate_lines(local)
     lines = description_lines(session_id, [section.mid for section in taken])
@@ -102,12 +115,18 @@ def create_answer(
             lines += unused_lines(section, is_rejected=False) + transport + candidates
         else:
             lines += unused_lines(section, is_rejected=True) + transport
-    track = video_track(video, chosen, reason, extensions, ssrc, rtx_ssrc)
+    track = video_track(video, chosen, reason, extensions, ssrc, rtx_ssrc, playable_profiles(video.h264))
     return joined(lines), Negotiated(offer.remote, track, data.data_channels if data else None, sound)
 
 
 def video_track(
-    section: RemoteSection, chosen: H264Format, reason: str, extensions: dict[str, int], ssrc: int, rtx_ssrc: int
+    section: RemoteSection,
+    chosen: H264Format,
+    reason: str,
+    extensions: Mapping[str, int],
+    ssrc: int,
+    rtx_ssrc: int,
+    playable: tuple[str, ...],
 ) -> VideoTrack:
     """How the video of a negotiated m-section is sent."""
     return VideoTrack(
@@ -122,8 +141,22 @@ def video_track(
         absolute_send_time_extension=extensions.get(ABSOLUTE_SEND_TIME_URI),
         playout_delay_extension=extensions.get(PLAYOUT_DELAY_URI),
         nack="nack" in chosen.feedback,
-        goog_remb="goog-remb" in chosen.feedback,
+        goog_remb=BandwidthFeedback.REMB in chosen.feedback,
+        transport_sequence_extension=extensions.get(TRANSPORT_SEQUENCE_URI),
+        transport_cc=BandwidthFeedback.TRANSPORT in chosen.feedback,
+        playable_profiles=playable,
     )
+
+
+def with_feedback(
+    chosen: H264Format, extensions: Mapping[str, int], wanted: BandwidthFeedback
+) -> tuple[H264Format, dict[str, int]]:
+    """Format and header extensions with one kind of bandwidth feedback: the wanted one if it can be had, or REMB."""
+    offers_transport = BandwidthFeedback.TRANSPORT in chosen.feedback and TRANSPORT_SEQUENCE_URI in extensions
+    is_transport = wanted is BandwidthFeedback.TRANSPORT and offers_transport
+    unwanted = BandwidthFeedback.REMB if is_transport else BandwidthFeedback.TRANSPORT
+    kept = {uri: number for uri, number in extensions.items() if is_transport or uri != TRANSPORT_SEQUENCE_URI}
+    return replace(chosen, feedback=tuple(kind for kind in chosen.feedback if kind != unwanted)), kept
 
 
 def audio_track(section: RemoteSection, ssrc: int) -> AudioTrack:

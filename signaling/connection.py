@@ -11,6 +11,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from capture.errors import CaptureError
 from signaling.candidates import parse_candidate
+from signaling.choices import QualityChoice, SoundChoice
 from signaling.errors import Conflict, MalformedMessage, NotFound, SignalingError
 from signaling.input_messages import Input
 from signaling.jsep import TrickleFragment
@@ -155,6 +156,12 @@ class Connection:
                 self._done(message_id)
             case KeyframeRequest():
                 (await self._session(message.session_id)).request_keyframe()
+                self._done(message_id)
+            case SoundChoice():
+                (await self._session(message.session_id)).choose_sound(message.is_wanted)
+                self._done(message_id)
+            case QualityChoice():
+                (await self._session(message.session_id)).choose_quality(message)
                 self._done(message_id)
             case StatsSubscription():
                 session = await self._session(message.session_id)

@@ -1,9 +1,11 @@
-"""Touches, keys and typed text as JSON: the messages of the data channel `control`, and of a WebSocket's `input`.
+"""The messages of the data channel `control`; touches, keys and typed text are those of a WebSocket's `input` too.
 
     {"type": "touch", "action": "tap", "x": 360, "y": 640, "width": 720, "height": 1280, "seq": 7}
     {"type": "key", "action": "press", "keyCode": 4}      or "keyCode": "back"
     {"type": "text", "text": "Grüße"}
-    {"type": "sound", "action": "off"}                    or "on"; data channel only
+    {"type": "sound", "action": "off"}                    see signaling.choices, as for the next
+    {"type": "quality", "level": "auto"}
+    {"type": "stats"}                                     answered once: stats {sessionId, stats}
 
 Coordinates are those of a video of `width` x `height`, or device pixels without them. `seq` asks for an `input-ack`.
 `deviceId` may stand beside it; `timestamp` and unknown fields are ignored, as older front-ends send some.
@@ -12,14 +14,12 @@ Coordinates are those of a video of `width` x `height`, or device pixels without
 from dataclasses import dataclass
 
 from capture.input_events import InputEvent, Key, KeyAction, Text, Touch, TouchAction, VideoSize
+from signaling.choices import CHOICE_TYPES, MAX_ID, QualityChoice, SoundChoice, read_choice
 from signaling.errors import MalformedMessage
 from signaling.json_fields import MAX_SAFE_INTEGER, JsonFields, parse_object
 
 MAX_TEXT = 4096
 """Characters of typed text in one message."""
-
-MAX_ID = 128
-"""Characters of a device's or a session's id."""
 
 KEY_CODES = {
     # Android's KeyEvent.KEYCODE_* numbers.
@@ -57,6 +57,8 @@ KEY_CODES = {
 
 INPUT_TYPES = ("touch", "key", "text")
 
+_CONTROL_TYPES = (*INPUT_TYPES, "input", *CHOICE_TYPES, "stats")
+_CONTROL_NAMES = ", ".join(_CONTROL_TYPES)
 _MAX_PIXEL = 65535
 _MAX_KEY_CODE = 999
 _MAX_POINTER = 2**31 - 1
@@ -79,19 +81,20 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True)
-class SoundChoice:
-    """Whether the viewer listens. One who says nothing does."""
-
-    is_wanted: bool
+class StatsRequest:
+    """Tell the session's statistics, once."""
 
 
-def parse_control(text: str) -> Input | SoundChoice:
+ControlMessage = Input | SoundChoice | QualityChoice | StatsRequest
+
+
+def parse_control(text: str) -> ControlMessage:
     """A message of the data channel `control`, input bare or wrapped as on the WebSocket. Raises `MalformedMessage`."""
     fields = parse_object(text)
-    kind = fields.choice("type", (*INPUT_TYPES, "input", "sound"), "touch, key, text, input, sound")
-    if kind == "sound":
-        return SoundChoice(fields.choice("action", ("on", "off"), "on, off") == "on")
-    return read_input(fields, kind)
+    kind = fields.choice("type", _CONTROL_TYPES, _CONTROL_NAMES)
+    if kind in CHOICE_TYPES:
+        return read_choice(fields, kind)
+    return StatsRequest() if kind == "stats" else read_input(fields, kind)
 
 
 def read_input(fields: JsonFields, kind: str) -> Input:

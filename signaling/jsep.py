@@ -10,6 +10,7 @@ All of it is pure: SDP text and values in, SDP text and values out.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,18 @@ class RemoteTransport:
     candidates: tuple[Candidate, ...]
 
 
+class BandwidthFeedback(StrEnum):
+    """What a browser reports for us to learn how much its path carries, by the name of its `a=rtcp-fb` value.
+
+    A browser gives one or the other: Chromium sends no REMB for video that has transport-wide feedback.
+    """
+
+    REMB = "goog-remb"
+    """The receiver's own estimate (draft-alvestrand-rmcat-remb), out of absolute send times."""
+    TRANSPORT = "transport-cc"
+    """When each packet arrived (draft-holmer-rmcat-transport-wide-cc-extensions), for an estimate of ours."""
+
+
 @dataclass(frozen=True, slots=True)
 class VideoTrack:
     """How the video is sent: everything that was negotiated for its m-section."""
@@ -88,6 +101,12 @@ class VideoTrack:
     playout_delay_extension: int | None
     nack: bool
     goog_remb: bool
+    transport_sequence_extension: int | None = None
+    """Id of the transport-wide sequence number; None unless `transport_cc`."""
+    transport_cc: bool = False
+    """Whether the browser reports when each packet arrived, instead of an estimate of its own."""
+    playable_profiles: tuple[str, ...] = ()
+    """The profile-level-id of everything that the browser takes, for `h264_match.why_not_as_it_is`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,3 +219,5 @@ class OfferedMedia:
     audio_mid: str
     audio_ssrc: int | None
     """None when no sound was offered."""
+    feedback: BandwidthFeedback = BandwidthFeedback.REMB
+    """What was wished for; an answer that does not take transport-wide feedback gets REMB."""

@@ -7,6 +7,8 @@
     ice-candidate {candidate: {candidate, sdpMid, sdpMLineIndex} | null, sessionId?}     ok
     input {event: {type: touch | key | text, …}, sessionId?} or the event alone          ok, and input-ack if it has seq
     keyframe-request {sessionId?}                           ok
+    sound {action: on | off, sessionId?}                    ok
+    quality {level: auto | source | 1080p | 720p | 480p | 360p, maxBitrate?, sessionId?}     ok
     stats {periodMs, sessionId?}, 0 to end                  ok, then stats {sessionId, stats} every period
     leave {sessionId?} or {deviceId}                        ok
     ping                                                    pong
@@ -18,7 +20,8 @@ We push what changes, and how device and stream are right after our offer or ans
 
     session-state {sessionId, deviceId, state: new | connecting | connected | failed | closed, reason}
     device-state {sessionId, deviceId, state: online | reconnecting | lost, reason}
-    stream-state {sessionId, deviceId, state: the way of capture, reason, width, height, rotation, screen, audio}
+    stream-state {sessionId, deviceId, state: the way of capture, reason, width, height, rotation, screen, audio,
+                  quality, coding: passthrough | encoded, qualityReason, levels: what can be chosen beside auto}
 """
 
 import json
@@ -26,8 +29,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, assert_never
 
+from signaling.choices import CHOICE_TYPES, MAX_ID, QualityChoice, QualityLevel, SoundChoice, read_choice
 from signaling.errors import MalformedMessage
-from signaling.input_messages import INPUT_TYPES, MAX_ID, Input, read_input
+from signaling.input_messages import INPUT_TYPES, Input, read_input
 from signaling.json_fields import MAX_SAFE_INTEGER, JsonFields, parse_object
 from signaling.sdp import MAX_DESCRIPTION_SIZE
 
@@ -100,7 +104,17 @@ class Ping:
 
 
 BrowserMessage = (
-    Join | BrowserOffer | BrowserAnswer | TrickledCandidate | Input | KeyframeRequest | StatsSubscription | Leave | Ping
+    Join
+    | BrowserOffer
+    | BrowserAnswer
+    | TrickledCandidate
+    | Input
+    | KeyframeRequest
+    | SoundChoice
+    | QualityChoice
+    | StatsSubscription
+    | Leave
+    | Ping
 )
 
 
@@ -140,15 +154,24 @@ class ServerOffer:
 
 @dataclass(frozen=True, slots=True)
 class VideoState:
-    """What a stream shows now."""
+    """What a viewer is shown now."""
 
     width: int | None
+    """Pixels of the video that this viewer gets."""
     height: int | None
     rotation: int | None
     """Degrees that the phone is turned, as Android's `Surface.ROTATION_*`; None when unknown. The video is upright."""
     screen: str
     """`shown`, `still`, `off`, `secure` (its capture is forbidden) or `booting`."""
     has_audio: bool
+    quality: str = QualityLevel.SOURCE
+    """`source`, or the level that it is coded anew to, as `480p`."""
+    is_encoded: bool = False
+    """Whether it is coded by the service; otherwise the phone's own coded pictures are passed through."""
+    quality_reason: str = ""
+    """Why that quality, in words; empty where there is nothing to say."""
+    levels: tuple[str, ...] = (QualityLevel.SOURCE,)
+    """What this viewer can choose now beside `auto`, the best first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,14 +239,16 @@ def serialize(message: ServerMessage, message_id: int | None = None) -> str:
 
 
 _OTHERS = ("join", "offer", "answer", "ice-candidate", "input", "keyframe-request", "stats", "leave", "ping")
-_KNOWN = frozenset((*_OTHERS, *INPUT_TYPES))
-_KNOWN_NAMES = ", ".join((*_OTHERS, *INPUT_TYPES))
+_KNOWN = frozenset((*_OTHERS, *INPUT_TYPES, *CHOICE_TYPES))
+_KNOWN_NAMES = ", ".join((*_OTHERS, *INPUT_TYPES, *CHOICE_TYPES))
 
 
 def _read(kind: str, fields: JsonFields) -> BrowserMessage:
     # Moves of a finger come a hundred times a second: first.
     if kind == "input" or kind in INPUT_TYPES:
         return read_input(fields, kind)
+    if kind in CHOICE_TYPES:
+        return read_choice(fields, kind)
     if kind == "ping":
         return Ping()
     if kind == "join":
@@ -307,4 +332,8 @@ def _video_values(video: VideoState) -> dict[str, Any]:
         "rotation": video.rotation,
         "screen": video.screen,
         "audio": video.has_audio,
+        "quality": video.quality,
+        "coding": "encoded" if video.is_encoded else "passthrough",
+        "qualityReason": video.quality_reason,
+        "levels": list(video.levels),
     }

@@ -1,9 +1,19 @@
 """We offer, the browser answers (RFC 9429 section 5.2)."""
 
-from signaling.answerer import usable_extensions, video_track
+from collections.abc import Mapping
+
+from signaling.answerer import usable_extensions, video_track, with_feedback
 from signaling.errors import MalformedSdp, NoCommonCodec
-from signaling.h264_match import choose_format, profile_if_known
-from signaling.jsep import AudioTrack, H264Format, LocalTransport, Negotiated, OfferedMedia, RemoteSection
+from signaling.h264_match import COMMON_PROFILE_LEVEL_ID, choose_format, playable_profiles, profile_if_known
+from signaling.jsep import (
+    AudioTrack,
+    BandwidthFeedback,
+    H264Format,
+    LocalTransport,
+    Negotiated,
+    OfferedMedia,
+    RemoteSection,
+)
 from signaling.local_description import (
     audio_lines,
     candidate_lines,
@@ -19,14 +29,12 @@ from signaling.remote_description import (
     EXTENSION_URIS,
     FEEDBACK,
     MID_URI,
+    TRANSPORT_SEQUENCE_URI,
     bundled_sections,
     read_section,
     read_transport,
 )
 from signaling.sdp import parse_description, shown
-
-COMMON_PROFILE_LEVEL_ID = "42e01f"
-"""Constrained Baseline at level 3.1: what every WebRTC browser takes (RFC 7742 section 6.2)."""
 
 _VIDEO_MID, _DATA_MID, _AUDIO_MID = "0", "1", "2"
 """Sound came last to these descriptions: clients that count m-sections find the others where they were."""
@@ -43,8 +51,11 @@ def create_offer(
     ssrc: int,
     rtx_ssrc: int,
     audio_ssrc: int | None = None,
+    feedback: BandwidthFeedback = BandwidthFeedback.REMB,
 ) -> tuple[str, OfferedMedia]:
     """Our offer of the video, of data channels and, with `audio_ssrc`, of sound, and what is held against the answer.
+
+    With transport-wide `feedback` REMB is offered too, for who knows nothing better.
 
     The stream's own profile comes first, then the one that every browser takes: Chromium knows no `64xxxx`, yet plays
     such a stream under the common profile.
@@ -52,8 +63,10 @@ def create_offer(
     profiles = [stream_profile_level_id.lower()]
     if profile_if_known(stream_profile_level_id) is not profile_if_known(COMMON_PROFILE_LEVEL_ID):
         profiles.append(COMMON_PROFILE_LEVEL_ID)
+    unwished = () if feedback is BandwidthFeedback.TRANSPORT else (BandwidthFeedback.TRANSPORT,)
+    offered_feedback = tuple(kind for kind in FEEDBACK if kind not in unwished)
     formats = tuple(
-        H264Format(number, profile, level_asymmetry_allowed=True, feedback=FEEDBACK, rtx_payload_type=number + 1)
+        H264Format(number, profile, True, feedback=offered_feedback, rtx_payload_type=number + 1)
         for number, profile in zip(range(_FIRST_PAYLOAD_TYPE, 128, 2), profiles, strict=False)
     )
     transport = transport_lines(local, "actpass") + candidate_lines(local)
@@ -62,7 +75,7 @@ def create_offer(
         *description_lines(session_id, mids),
         *media_lines("video", "UDP/TLS/RTP/SAVPF", payload_types(formats), _VIDEO_MID),
         *transport,
-        *video_lines(formats, _EXTENSIONS, ssrc, rtx_ssrc, reduced_size_rtcp=True),
+        *video_lines(formats, _offered_extensions(feedback), ssrc, rtx_ssrc, reduced_size_rtcp=True),
         *media_lines("application", "UDP/DTLS/SCTP", ["webrtc-datachannel"], _DATA_MID),
         *transport,
         *data_lines(),
@@ -72,7 +85,7 @@ def create_offer(
         lines += media_lines("audio", "UDP/TLS/RTP/SAVPF", [_AUDIO_PAYLOAD_TYPE], _AUDIO_MID)
         lines += transport + audio_lines(sound, ssrc, reduced_size_rtcp=True)
     offered = OfferedMedia(
-        _VIDEO_MID, _DATA_MID, ssrc, rtx_ssrc, formats, stream_profile_level_id, _AUDIO_MID, audio_ssrc
+        _VIDEO_MID, _DATA_MID, ssrc, rtx_ssrc, formats, stream_profile_level_id, _AUDIO_MID, audio_ssrc, feedback
     )
     return joined(lines), offered
 
@@ -100,7 +113,9 @@ def accept_answer(offered: OfferedMedia, text: str) -> Negotiated:
     if not video.rtcp_mux:
         raise MalformedSdp("a=rtcp-mux is missing: RTP and RTCP share one port here (RFC 8834 section 4.5)")
     chosen, reason = _answered_format(offered, video)
-    track = video_track(video, chosen, reason, _answered_extensions(video), offered.ssrc, offered.rtx_ssrc)
+    chosen, extensions = with_feedback(chosen, _answered_extensions(video), offered.feedback)
+    playable = playable_profiles(video.h264)
+    track = video_track(video, chosen, reason, extensions, offered.ssrc, offered.rtx_ssrc, playable)
     mids = {section.first("mid") for section in bundled}
     return Negotiated(
         remote=read_transport(description, own, setups=("active", "passive")),
@@ -136,6 +151,11 @@ def _answered_format(offered: OfferedMedia, video: RemoteSection) -> tuple[H264F
     )
     _, reason = choose_format([agreed], offered.stream_profile_level_id)
     return agreed, f"the browser chose {reason}"
+
+
+def _offered_extensions(feedback: BandwidthFeedback) -> Mapping[str, int]:
+    is_transport = feedback is BandwidthFeedback.TRANSPORT
+    return {uri: number for uri, number in _EXTENSIONS.items() if is_transport or uri != TRANSPORT_SEQUENCE_URI}
 
 
 def _answered_extensions(video: RemoteSection) -> dict[str, int]:

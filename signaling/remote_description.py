@@ -5,15 +5,16 @@ from collections.abc import Sequence
 
 from signaling.candidates import parse_candidates, parse_credentials
 from signaling.errors import MalformedSdp
-from signaling.jsep import DataChannels, H264Format, RemoteSection, RemoteTransport
+from signaling.jsep import BandwidthFeedback, DataChannels, H264Format, RemoteSection, RemoteTransport
 from signaling.sdp import Attributes, Description, Section, parse_number, parse_token, shown
 
 MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
 ABSOLUTE_SEND_TIME_URI = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 PLAYOUT_DELAY_URI = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
-EXTENSION_URIS = (MID_URI, ABSOLUTE_SEND_TIME_URI, PLAYOUT_DELAY_URI)
+TRANSPORT_SEQUENCE_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+EXTENSION_URIS = (MID_URI, ABSOLUTE_SEND_TIME_URI, PLAYOUT_DELAY_URI, TRANSPORT_SEQUENCE_URI)
 
-FEEDBACK = ("nack", "nack pli", "ccm fir", "goog-remb")
+FEEDBACK = ("nack", "nack pli", "ccm fir", *BandwidthFeedback)
 """The RTCP feedback that we act on."""
 
 _DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from capture.input_events import InputEvent
+from signaling.choices import QualityChoice
 from signaling.jsep import TrickleFragment
 from signaling.messages import StateChange
 
@@ -94,6 +95,17 @@ class SessionHandle(Protocol):
 
     def request_keyframe(self) -> None:
         """Ask for a keyframe, rate-limited as a PLI is."""
+        ...
+
+    def choose_sound(self, is_wanted: bool) -> None:
+        """Send the device's sound, or not. Without sound there is nothing to choose, and nothing is raised."""
+        ...
+
+    def choose_quality(self, choice: QualityChoice) -> None:
+        """Show that level, or the best that the path carries.
+
+        Raises `Conflict` with the code `quality_unavailable` when there is no such level now; the old choice stays.
+        """
         ...
 
     def statistics(self) -> dict[str, float | int | str | None]:

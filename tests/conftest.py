@@ -5,6 +5,7 @@ pytest_plugins = [
     "tests.fixtures.browser",
     "tests.fixtures.demo_phone",
     "tests.fixtures.docker",
+    "tests.fixtures.link",
     "tests.fixtures.media",
     "tests.fixtures.service",
 ]

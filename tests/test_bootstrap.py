@@ -127,7 +127,9 @@ def test_uses_sudo_where_it_asks_no_password(server: Server) -> None:
     done = server.bootstrap("test")
     if "snap" not in done.stderr:  # Ubuntu's Chromium is no Debian package.
         assert done.returncode == 0, done.stderr
-        assert server.called("apt-get") == ["apt-get -q -y -o Dpkg::Use-Pty=0 install --no-install-recommends chromium"]
+        assert server.called("apt-get") == [
+            "apt-get -q -y -o Dpkg::Use-Pty=0 install --no-install-recommends chromium ffmpeg"
+        ]
 
 
 def test_root_gets_what_only_root_can_test_with(server: Server) -> None:
@@ -135,6 +137,7 @@ def test_root_gets_what_only_root_can_test_with(server: Server) -> None:
     server.script("id", "echo 0")
     server.script("apt-get", "")
     server.script("chromium", "")
+    server.script("ffmpeg", "")
     done = server.bootstrap("test")
     assert done.returncode == 0, done.stderr
     # The script looks into these folders too, whatever the PATH.
@@ -154,6 +157,7 @@ def test_says_why_apt_get_could_not_install(server: Server) -> None:
 def test_is_content_with_a_browser_that_is_there(server: Server) -> None:
     server.script("uv", MODERN_UV)
     server.script("google-chrome", "")
+    server.script("ffmpeg", "")
     assert server.bootstrap("test").returncode == 0
 
 

@@ -2,7 +2,7 @@
 
     Picture     an access unit, cut into RTP payloads once for all viewers (RFC 6184)
     Egress      whose turn it is: every viewer of a stream, a slice of a few milliseconds at a time
-    Viewer      one receiver's RTP numbering, history, retransmissions and RTCP
+    Viewer      one receiver: what it is sent and when, and what it reports
     Peer        one receiver's transport: ICE, DTLS-SRTP, data channels
     MediaPort   the sockets that all peers share; a datagram finds its peer by ICE ufrag, then by address
 

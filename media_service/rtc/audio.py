@@ -1,7 +1,8 @@
 """Sound on its way out: one RTP packet per Opus packet and viewer (RFC 7587), sent the moment it comes.
 
 A packet is laid out once and then costs a viewer one copy, ten bytes of header, the encryption and a system call.
-Nothing waits here: sound that cannot leave now is dropped, and what came before it in the egress comes after it.
+Nothing waits here: sound that cannot leave now is dropped, and what came before it in the egress comes after it. The
+pictures' budget pays for it.
 """
 
 import secrets
@@ -153,11 +154,11 @@ class AudioSender:
         self._is_wanted = is_wanted
         self._is_interrupted = True
 
-    def send(self, sound: Sound, path: Path) -> None:
-        """Send `sound` on `path`, or drop it."""
+    def send(self, sound: Sound, path: Path) -> int:
+        """Send `sound` on `path`, or drop it; the octets that left."""
         if path.backlog > _LARGEST_BACKLOG:
             self._drop("audio_backlog")
-            return
+            return 0
         buffer, stamp = self._buffer, sound.stamp
         clear, length, run = sound.layout(self._shape, buffer)
         data, size = buffer.data, buffer.length
@@ -171,15 +172,16 @@ class AudioSender:
         if protect(self._context, self._pointer, size):
             # What libsrtp refuses to encrypt is not sent in clear.
             self._drop("audio_srtp_error")
-            return
+            return 0
         self._sequence += 1
         if not path.send_run(run):
             self._drop("audio_buffer_full")
-            return
+            return 0
         self._shift = stamp.shift
         self._is_interrupted = False
         self.counters.packets_sent += 1
         self.counters.bytes_sent += len(sound.payload)
+        return len(clear)
 
     def report(self, now: float, ntp: int, cname: bytes) -> bytes:
         """A sender report for the moment `now`, which is `ntp` on the NTP clock; empty while nothing is sent."""
@@ -205,6 +207,10 @@ class Listener(Protocol):
     @property
     def path(self) -> Path: ...
 
+    def charge(self, octets: int) -> None:
+        """Sound is sent before anything else; pictures have to make do with what it leaves."""
+        ...
+
 
 class Soundtrack:
     """The sound of one stream, from its source to the viewers who take it."""
@@ -225,4 +231,4 @@ class Soundtrack:
         for viewer in viewers:
             audio = viewer.audio
             if audio is not None and audio.is_wanted:
-                audio.send(sound, viewer.path)
+                viewer.charge(audio.send(sound, viewer.path))

@@ -2,7 +2,7 @@
 
 Fan-out to one viewer costs some 50 microseconds and never waits, so hundreds of viewers would hold the event loop for
 tens of milliseconds; between slices it serves datagrams and requests. Live pictures come first, replays for viewers
-who join share what is left.
+who join share what is left. One timer serves the viewers for whom something waits until their path takes it.
 """
 
 import asyncio
@@ -27,6 +27,13 @@ than sending what is late: this is for a machine that is too slow, not for one t
 _REPLAY_PACKETS_PER_TURN = 30
 _REPLAY_INTERVAL = 0.002
 _REPLAY_BACKLOG = 64 << 10
+_REPLAY_AHEAD = 0.04
+"""Seconds by the viewer's estimate that a replay may be ahead of its path."""
+_LONGEST_REPLAY = 2.0
+"""Seconds that the rest of a replay may take. A path that turned out too slow for it is better given a keyframe."""
+_SOON = 0.005
+_EARLY = 0.001
+"""Seconds by which a timer may fire too soon."""
 _SHARED_TEMPLATES = 2048
 
 
@@ -64,6 +71,10 @@ class Egress:
         self._replays: deque[Replay] = deque()
         self._shared: dict[tuple[Picture, PacketShape], tuple[Template, ...]] = {}
         self._wake_up: asyncio.Handle | None = None
+        self._attended: dict[Viewer, float] = {}
+        """When whom is to be served."""
+        self._serving: asyncio.TimerHandle | None = None
+        self._served_at = float("inf")
 
     @property
     def lateness(self) -> float:
@@ -90,13 +101,23 @@ class Egress:
             self._wake_up = self._loop.call_soon(self._run)
 
     def forget(self, viewer: Viewer) -> None:
-        """Drop the replays of a viewer who left."""
+        """Drop the replays of a viewer who left its stream, or gets another coding of it."""
         self._replays = deque(replay for replay in self._replays if replay.viewer is not viewer)
+
+    def attend(self, viewer: Viewer) -> None:
+        """Serve a viewer in a few milliseconds, and for as long as it says."""
+        at = _next(_SOON, time.monotonic())
+        if at < self._attended.get(viewer, float("inf")):
+            self._attended[viewer] = at
+            self._serve_at(at)
 
     def close(self) -> None:
         """Send nothing more."""
         if self._wake_up is not None:
             self._wake_up.cancel()
+        if self._serving is not None:
+            self._serving.cancel()
+        self._attended.clear()
         self._waiting.clear()
         self._replays.clear()
 
@@ -158,6 +179,32 @@ class Egress:
             if following is Following.LIVE or (following is Following.WAITING and job.picture.is_keyframe):
                 viewer.fell_behind("picture_too_late")
 
+    def _serve_at(self, at: float) -> None:
+        if at < self._served_at:
+            if self._serving is not None:
+                self._serving.cancel()
+            self._served_at = at
+            self._serving = self._loop.call_later(max(0.0, at - time.monotonic()), self._serve)
+
+    def _serve(self) -> None:
+        """Serve everybody whose time has come, as far as the slice allows."""
+        self._serving, self._served_at = None, float("inf")
+        now = time.monotonic()
+        deadline = now + _SLICE
+        attended = self._attended
+        for viewer, at in tuple(attended.items()):
+            if at > now + _EARLY:
+                continue
+            # It goes to the end, so that those who were not reached come first the next time.
+            del attended[viewer]
+            delay = viewer.serve(time.monotonic())
+            if delay < float("inf"):
+                attended[viewer] = _next(delay, now + _EARLY)
+            if time.monotonic() > deadline:
+                break
+        if attended:
+            self._serve_at(min(attended.values()))
+
     def _run_replays(self, deadline: float) -> None:
         """A turn for every replay, round robin, as far as the slice allows."""
         for _ in range(len(self._replays)):
@@ -170,12 +217,15 @@ class Egress:
     def _replay_turn(self, replay: Replay) -> bool:
         """Send a few pictures; whether there is more to do."""
         viewer = replay.viewer
-        if viewer.path.backlog > _REPLAY_BACKLOG:
-            return True
         now = time.monotonic()
         send_time = absolute_send_time(now)
         budget = _REPLAY_PACKETS_PER_TURN
         while budget > 0:
+            if viewer.waiting_seconds > _REPLAY_AHEAD or viewer.path.backlog > _REPLAY_BACKLOG:
+                if viewer.seconds_for(replay.octets_left) <= _LONGEST_REPLAY:
+                    return True
+                viewer.give_up(now)
+                return False
             following = replay.next_picture()
             if following is None:
                 if replay.is_broken:
@@ -196,3 +246,8 @@ class Egress:
                 return False
             budget -= len(picture.payloads)
         return True
+
+
+def _next(period: float, now: float) -> float:
+    """The next moment that all who are served at this period have in common: one wake-up does for all of them."""
+    return (now // period + 1) * period

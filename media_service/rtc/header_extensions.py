@@ -33,6 +33,8 @@ class PacketShape:
     """The extension block with abs-send-time zero; empty without extensions."""
     send_time_offset: int
     """Where abs-send-time sits in `extensions`; 0 when it is not sent."""
+    transport_sequence_offset: int
+    """Where the transport-wide sequence number sits in `extensions`, zero; 0 when it is not sent."""
     tag_size: int
     """Bytes that SRTP appends."""
 
@@ -50,18 +52,26 @@ class PacketShape:
         return bytes((first, payload_type | (0x80 if marker else 0))) + bytes(10) + extensions
 
 
-def packet_shape(track: VideoTrack, tag_size: int, playout_delay: bytes = PLAYOUT_DELAY_NONE) -> PacketShape:
-    """The shape that the video's negotiated extensions and the SRTP profile give."""
+def packet_shape(
+    track: VideoTrack, tag_size: int, playout_delay: bytes = PLAYOUT_DELAY_NONE, *, numbers_packets: bool = False
+) -> PacketShape:
+    """The shape that the video's negotiated extensions and the SRTP profile give.
+
+    Transport-wide sequence numbers are in it only where `numbers_packets` says that they are counted.
+    """
     elements = _element(track.mid_extension, track.mid.encode())
     send_time = _element(track.absolute_send_time_extension, bytes(3))
     send_time_offset = 4 + len(elements) + 1 if send_time else 0
-    elements += send_time + _element(track.playout_delay_extension, playout_delay)
-    return _shape(track.payload_type, _block(elements), send_time_offset, tag_size)
+    elements += send_time
+    number = _element(track.transport_sequence_extension, bytes(2)) if numbers_packets else b""
+    number_offset = 4 + len(elements) + 1 if number else 0
+    elements += number + _element(track.playout_delay_extension, playout_delay)
+    return _shape(track.payload_type, _block(elements), send_time_offset, number_offset, tag_size)
 
 
 def audio_shape(track: AudioTrack, tag_size: int) -> PacketShape:
     """The shape of the sound's packets: only the mid is in their extensions."""
-    return _shape(track.payload_type, _block(_element(track.mid_extension, track.mid.encode())), 0, tag_size)
+    return _shape(track.payload_type, _block(_element(track.mid_extension, track.mid.encode())), 0, 0, tag_size)
 
 
 def _element(identifier: int | None, value: bytes) -> bytes:
@@ -79,5 +89,7 @@ def _block(elements: bytes) -> bytes:
 
 
 @lru_cache(maxsize=1024)
-def _shape(payload_type: int, extensions: bytes, send_time_offset: int, tag_size: int) -> PacketShape:
-    return PacketShape(payload_type, extensions, send_time_offset, tag_size)
+def _shape(
+    payload_type: int, extensions: bytes, send_time_offset: int, transport_sequence_offset: int, tag_size: int
+) -> PacketShape:
+    return PacketShape(payload_type, extensions, send_time_offset, transport_sequence_offset, tag_size)

@@ -1,8 +1,8 @@
 """One viewer's ICE agent: always the controlled side, on sockets that all viewers share (RFC 8445).
 
-It answers checks, takes the pair that the browser nominates and follows it when it changes. Its own checks only open
-a NAT in front of us, so they begin when the browser's have not come through by then. Consent to send (RFC 7675) is a
-valid check within the last 15 seconds.
+It answers checks, takes the pair that the browser nominates and follows it when it changes. Its own checks open a NAT
+in front of us, for which they begin when the browser's have not come through by then, and measure the path. Consent to
+send (RFC 7675) is a valid check within the last 15 seconds.
 """
 
 import secrets
@@ -36,6 +36,8 @@ class IceAgent:
         self.path_changes = 0
         self.last_check = now
         """When the last valid check came, in seconds of the caller's clock."""
+        self.round_trip: float | None = None
+        """Seconds that the last answer to a check of ours took; None before the first."""
         self._path_selected = path_selected
         self._candidates: dict[tuple[str, int], Candidate] = {}
         self._tie_breaker = secrets.token_bytes(8)
@@ -94,6 +96,13 @@ class IceAgent:
             priority=_PEER_REFLEXIVE_PRIORITY,
             tie_breaker=self._tie_breaker,
         )
+
+    def check_answered(self, response: stun.StunMessage, sent_at: float, now: float) -> None:
+        """Take the answer to a check of ours; anything but an authentic success says nothing."""
+        remote = self.remote
+        is_success = response.message_type == stun.BINDING_SUCCESS
+        if remote is not None and is_success and response.is_authentic(remote.password.encode()):
+            self.round_trip = now - sent_at
 
     def has_consent(self, now: float) -> bool:
         """Whether the viewer still may be sent to (RFC 7675 section 5.1)."""

@@ -121,10 +121,17 @@ class MediaPort:
         self, local: str, remote: TransportAddress, answered: Callable[[stun.StunMessage], None]
     ) -> Callable[[], None]:
         """Ask a STUN server at `remote` from the socket of `local`; returns what ends the waiting."""
+        return self.ask_by(UdpPath(self._sockets[local], remote, self.drops), stun.discovery_request, answered)
+
+    def ask_by(
+        self, path: Path, request: Callable[[bytes], bytes | None], answered: Callable[[stun.StunMessage], None]
+    ) -> Callable[[], None]:
+        """Send the binding request that `request(transaction_id)` makes, if any; returns what ends the waiting."""
         transaction_id = secrets.token_bytes(12)
-        if len(self._transactions) < _LARGEST_TRANSACTION_COUNT:
+        datagram = request(transaction_id)
+        if datagram is not None and len(self._transactions) < _LARGEST_TRANSACTION_COUNT:
             self._transactions[transaction_id] = answered
-            UdpPath(self._sockets[local], remote, self.drops).send(stun.discovery_request(transaction_id))
+            path.send(datagram)
 
         def stop_waiting() -> None:
             self._transactions.pop(transaction_id, None)
@@ -178,7 +185,7 @@ class MediaPort:
             self.drops["malformed_stun"] += 1
             return None
         if message.message_type != stun.BINDING_REQUEST:
-            # Answers to checks of our own prove nothing that the browser's checks do not.
+            # Answers to checks that were to open a NAT prove nothing that the browser's checks do not.
             answered = self._transactions.pop(message.transaction_id, None)
             if answered is not None:
                 answered(message)

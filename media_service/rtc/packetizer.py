@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 MAX_PAYLOAD = 1180
-"""Bytes of one RTP payload. With 12 + 16 bytes of header and extensions, a 16-byte SRTP tag and the 2 bytes of RFC 4588
-the datagram is at most 1226 bytes, which every path that carries WebRTC takes unfragmented."""
+"""Bytes of one RTP payload. With 12 + 20 bytes of header and extensions, a 16-byte SRTP tag and the 2 bytes of RFC 4588
+the datagram is at most 1230 bytes, which every path that carries WebRTC takes unfragmented."""
 
 _STAP_A = 24
 _FU_A = 28
@@ -37,6 +37,29 @@ def packetize(nal_units: Sequence[bytes]) -> tuple[bytes, ...]:
     if small:
         payloads.append(_aggregate(small))
     return tuple(payloads)
+
+
+def depacketize(payloads: Sequence[bytes]) -> tuple[bytes, ...]:
+    """The NAL units that `packetize` made these payloads of."""
+    nal_units: list[bytes] = []
+    fragments: list[bytes] = []
+    for payload in payloads:
+        kind = payload[0] & 0x1F
+        if kind == _STAP_A:
+            offset = 1
+            while offset < len(payload):
+                size = int.from_bytes(payload[offset : offset + 2], "big")
+                nal_units.append(payload[offset + 2 : offset + 2 + size])
+                offset += 2 + size
+        elif kind == _FU_A:
+            if payload[1] & _START:
+                fragments = [bytes((payload[0] & 0xE0 | payload[1] & 0x1F,))]
+            fragments.append(payload[2:])
+            if payload[1] & _END:
+                nal_units.append(b"".join(fragments))
+        else:
+            nal_units.append(payload)
+    return tuple(nal_units)
 
 
 def _aggregate(nal_units: list[bytes]) -> bytes:

@@ -42,6 +42,10 @@ class PeerEvents(Protocol):
         ...
 
 
+def _nothing() -> None:
+    pass
+
+
 class Peer:
     """One viewer's transport. Datagrams come by `MediaPort`, which knows it by its ufrag."""
 
@@ -53,6 +57,7 @@ class Peer:
         self._events = events
         self._has_path = asyncio.Event()
         self._opening: asyncio.TimerHandle | None = None
+        self._stop_measuring: Callable[[], None] = _nothing
         port.register(self.ice.local.username_fragment, self)
 
     def local_transport(self, candidates: tuple[str, ...]) -> LocalTransport:
@@ -64,6 +69,8 @@ class Peer:
         remote = negotiated.remote
         self.ice.remote = remote.ice
         self.ice.add_candidates(remote.candidates)
+        if self.ice.path is not None:
+            self._measure(self.ice.path)
         self.dtls = DtlsTransport(
             self._certificate,
             is_server=remote.is_dtls_client,
@@ -137,6 +144,7 @@ class Peer:
     async def aclose(self) -> None:
         """Say goodbye and forget the viewer. Idempotent."""
         self._port.unregister(self.ice.local.username_fragment)
+        self._stop_measuring()
         if self._opening is not None:
             self._opening.cancel()
         if self.dtls is not None:
@@ -158,6 +166,17 @@ class Peer:
     def _path_selected(self, path: Path) -> None:
         self._has_path.set()
         self._events.path_changed(path)
+        self._measure(path)
+
+    def _measure(self, path: Path) -> None:
+        """Learn how long `path` takes; without the browser's credentials nothing can be asked yet."""
+        self._stop_measuring()
+        sent_at = time.monotonic()
+
+        def answered(response: stun.StunMessage) -> None:
+            self.ice.check_answered(response, sent_at, time.monotonic())
+
+        self._stop_measuring = self._port.ask_by(path, self.ice.check, answered)
 
     def _send(self, datagram: bytes) -> None:
         if self.ice.path is not None:

@@ -1,7 +1,7 @@
 """Pictures on their way out, and the ones a new viewer needs before it can follow."""
 
 from encoders.access_unit import AccessUnit
-from media_service.rtc.packetizer import packetize
+from media_service.rtc.packetizer import depacketize, packetize
 
 CLOCK_RATE = 90_000
 """RTP timestamp units per second of H.264 video (RFC 6184 section 8.2.1)."""
@@ -33,6 +33,10 @@ class Picture:
             self._payloads = packetize(access_unit.nal_units)
             self._access_unit = None
         return self._payloads
+
+    def access_unit(self) -> AccessUnit:
+        """What it was made of, put together again if need be."""
+        return self._access_unit or AccessUnit(depacketize(self._payloads), self.captured_at, self.is_keyframe)
 
 
 class GopCache:

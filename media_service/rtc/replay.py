@@ -34,10 +34,18 @@ class Replay:
         picture = self._pictures[self._cursor]
         index = self._cursor
         self._cursor += 1
+        self._octets_before += picture.octets
         if index < self._squeezed:
             return picture, self._first_timestamp + (index - self._begin) * self._step
         last = self.viewer.last_timestamp
         return picture, picture.timestamp if last is None else max(picture.timestamp, last + 1)
+
+    @property
+    def octets_left(self) -> int:
+        """What the pictures to come have of coded video."""
+        if self._pictures is not self._cache.pictures:
+            return self._cache.octets
+        return max(0, self._cache.octets - self._octets_before)
 
     @property
     def is_broken(self) -> bool:
@@ -48,6 +56,7 @@ class Replay:
         self._pictures = self._cache.pictures
         self._squeezed = len(self._pictures)
         self._begin = self._cursor = self._first_missing()
+        self._octets_before = sum(picture.octets for picture in self._pictures[: self._begin])
         count = max(1, self._squeezed - self._begin)
         newest, last = self._pictures[-1].timestamp, self.viewer.last_timestamp
         if last is None:

@@ -1,4 +1,7 @@
-"""RTCP as a sender of video and sound needs it (RFC 3550, 4585, 5104, draft-alvestrand-rmcat-remb). Pure."""
+"""RTCP as a sender of video and sound needs it (RFC 3550, 4585, 5104, draft-alvestrand-rmcat-remb). Pure.
+
+Transport-wide feedback is that of draft-holmer-rmcat-transport-wide-cc-extensions-01.
+"""
 
 import struct
 from dataclasses import dataclass
@@ -13,8 +16,23 @@ PAYLOAD_FEEDBACK = 206
 _header = struct.Struct("!BBH").unpack_from
 _block = struct.Struct("!IIIIII").unpack_from
 _nack = struct.Struct("!HH").unpack_from
+_arrivals = struct.Struct("!HHI").unpack_from
 _FCI = 12
 """Where feedback control information begins in a feedback packet (RFC 4585 section 6.1)."""
+_MOST_STATUSES = 8192
+"""Packets that the feedback of one compound packet may tell of.
+
+Two bytes can report 8191 losses, so that otherwise one datagram could name millions of packets. A receiver that reports
+every 100 ms names as many at a gigabit per second.
+"""
+_REFERENCE = 0.064
+"""Seconds in a unit of the reference time."""
+_DELTA = 0.00025
+"""Seconds in a unit of a receive delta."""
+TRANSPORT_FEEDBACK_PERIOD = (1 << 24) * _REFERENCE
+"""Seconds after which arrival times begin anew."""
+_ONE_BIT_SYMBOLS = tuple(range(13, -1, -1))
+_TWO_BIT_SYMBOLS = tuple(range(12, -1, -2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +96,13 @@ class Bye:
     ssrc: int
 
 
-RtcpPacket = ReceptionReport | Nack | KeyframeRequest | Remb | Bye
+RtcpPacket = ReceptionReport | Nack | KeyframeRequest | Remb | TransportFeedback | Bye
 
 
 def parse(compound: bytes) -> list[RtcpPacket]:
     """What a decrypted compound packet says to a sender; packets of other kinds, and cut ones, are skipped."""
     packets: list[RtcpPacket] = []
-    offset, size = 0, len(compound)
+    offset, size, statuses = 0, len(compound), _MOST_STATUSES
     while offset + 8 <= size:
         first, kind, words = _header(compound, offset)
         end = offset + 4 * words + 4
@@ -99,6 +117,14 @@ def parse(compound: bytes) -> list[RtcpPacket]:
             _parse_reports(compound, offset + (8 if kind == RECEIVER_REPORT else 28), end, count, packets)
         elif kind == TRANSPORT_FEEDBACK and count == 1:
             _parse_nack(compound, offset, end, packets)
+        elif kind == TRANSPORT_FEEDBACK and count == 15:
+            feedback = _parse_arrivals(compound, offset + _FCI, end, statuses)
+            if feedback is None:
+                # What cannot be read has cost its reading: the rest of the datagram gets no more of it.
+                statuses = 0
+            else:
+                statuses -= len(feedback.arrivals)
+                packets.append(feedback)
         elif kind == PAYLOAD_FEEDBACK:
             _parse_payload_feedback(compound, offset, end, count, packets)
         elif kind == BYE and count and offset + 8 <= end:
@@ -131,6 +157,51 @@ def _parse_nack(compound: bytes, offset: int, end: int, packets: list[RtcpPacket
             missing.append(first + bit.bit_length() & 0xFFFF)
             mask ^= bit
     packets.append(Nack(int.from_bytes(compound[offset + 8 : offset + 12], "big"), tuple(missing)))
+
+
+def _parse_arrivals(compound: bytes, offset: int, end: int, most: int) -> TransportFeedback | None:
+    """Read transport-wide feedback; None when it is cut short or tells of more than `most` packets."""
+    if offset + 8 > end:
+        return None
+    first, statuses, reference = _arrivals(compound, offset)
+    if not 0 < statuses <= most:
+        return None
+    offset += 8
+    symbols: list[int] = []
+    while len(symbols) < statuses:
+        if offset + 2 > end:
+            return None
+        chunk = compound[offset] << 8 | compound[offset + 1]
+        offset += 2
+        if chunk < 0x8000:
+            symbols += (chunk >> 13,) * (chunk & 0x1FFF)
+            if not chunk & 0x1FFF:
+                return None
+        elif chunk < 0xC000:
+            symbols += [chunk >> shift & 1 for shift in _ONE_BIT_SYMBOLS]
+        else:
+            symbols += [chunk >> shift & 3 for shift in _TWO_BIT_SYMBOLS]
+    # The last chunk may go on beyond the last packet.
+    del symbols[statuses:]
+    if offset + symbols.count(1) + 2 * symbols.count(2) > end:
+        return None
+    ticks = 0
+    begin = (reference >> 8) * _REFERENCE
+    arrivals: list[float | None] = []
+    for symbol in symbols:
+        if symbol == 1:
+            ticks += compound[offset]
+            offset += 1
+            arrivals.append(begin + ticks * _DELTA)
+        elif symbol == 2:
+            delta = compound[offset] << 8 | compound[offset + 1]
+            offset += 2
+            ticks += delta - 0x10000 if delta & 0x8000 else delta
+            arrivals.append(begin + ticks * _DELTA)
+        else:
+            # 3 is reserved; nothing can be said of such a packet but that no time is given.
+            arrivals.append(None)
+    return TransportFeedback(first, tuple(arrivals), reference & 0xFF)
 
 
 def _parse_payload_feedback(compound: bytes, offset: int, end: int, kind: int, packets: list[RtcpPacket]) -> None:

@@ -41,22 +41,31 @@ class Template(NamedTuple):
     """The abs-send-time that is in `data`."""
     send_time_offsets: range
     """Where it is; empty when it is not sent."""
+    sizes: tuple[int, ...]
+    """Of each packet, in octets with the tag."""
+    octets: int
+    """Of all of them."""
 
 
 def templates(
-    payloads: Sequence[bytes], shape: PacketShape, buffer: PacketBuffer, send_time: bytes
+    payloads: Sequence[bytes],
+    shape: PacketShape,
+    buffer: PacketBuffer,
+    send_time: bytes,
+    *,
+    ends_picture: bool = True,
 ) -> tuple[Template, ...]:
-    """The packets of the picture with these `payloads`; the last one carries the marker bit."""
+    """The packets of these `payloads`; the last one carries the marker bit where it ends its picture."""
     count = len(payloads)
     if count <= PACKETS_PER_BATCH:
-        return (_layout(payloads, shape, buffer, send_time, ends_picture=True),)
+        return (_layout(payloads, shape, buffer, send_time, ends_picture=ends_picture),)
     return tuple(
         _layout(
             payloads[start : start + PACKETS_PER_BATCH],
             shape,
             buffer,
             send_time,
-            ends_picture=start + PACKETS_PER_BATCH >= count,
+            ends_picture=ends_picture and start + PACKETS_PER_BATCH >= count,
         )
         for start in range(0, count, PACKETS_PER_BATCH)
     )
@@ -73,6 +82,7 @@ def _layout(
     room, count, view = bytes(tag), len(payloads), buffer.view
     parts: list[bytes] = []
     lengths: list[int] = []
+    sizes: list[int] = []
     runs: list[Run] = []
     run_start = 0
     for index, payload in enumerate(payloads, 1):
@@ -81,6 +91,7 @@ def _layout(
             header = shape.header(shape.payload_type, send_time, marker=True)
         parts += (header, payload, room)
         lengths.append(fixed + size)
+        sizes.append(fixed + size + tag)
         # UDP GSO takes segments of one size, of which only the last may be shorter.
         if size != MAX_PAYLOAD or index == count or index - run_start == per_run:
             end = (index - 1) * stride + fixed + size + tag
@@ -92,7 +103,7 @@ def _layout(
     packets = tuple(zip(buffer.pointers(stride), buffer.offsets(stride), lengths, strict=False))
     at = shape.send_time_offset
     offsets = range(12 + at, count * stride, stride) if at else range(0)
-    return Template(b"".join(parts), packets, tuple(runs), send_time, offsets)
+    return Template(b"".join(parts), packets, tuple(runs), send_time, offsets, tuple(sizes), sum(sizes))
 
 
 @cache

@@ -1,31 +1,47 @@
-"""One receiver of a stream: its RTP numbering, what was sent to it, and what it reports (RFC 3550, 4585, 4588)."""
+"""One receiver of a stream: its RTP numbering, what was sent to it and when, what it reports (RFC 3550, 4585, 4588).
 
-import secrets
-import struct
+A picture that its path carries at once leaves at once. Of a larger one as much leaves as the budget allows; the rest
+waits, and so does what comes after it (see `pacer`). The egress then comes back every few milliseconds.
+"""
+
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final, Protocol
 
 from pylibsrtp import Error as SrtpError
 
 from media_service.rtc import rtcp
 from media_service.rtc.audio import AudioSender
+from media_service.rtc.bandwidth import BandwidthEstimator
 from media_service.rtc.dtls import DtlsTransport
 from media_service.rtc.header_extensions import PLAYOUT_DELAY_OF_SOUND, absolute_send_time, packet_shape
-from media_service.rtc.history import History, SentPicture
+from media_service.rtc.history import SentPacket
+from media_service.rtc.pacer import LARGEST_WAIT, PACE, PACING_INTERVAL, Backlog, Padding, room
 from media_service.rtc.path import Path
 from media_service.rtc.patience import Patience
 from media_service.rtc.picture import CLOCK_RATE, Picture
-from media_service.rtc.srtp import PacketBuffer, protect
-from media_service.rtc.template import Template
+from media_service.rtc.srtp import PacketBuffer
+from media_service.rtc.template import Template, templates
+from media_service.rtc.video_sender import VideoSender
 from signaling.jsep import AudioTrack, VideoTrack, canonical_name
 
 _NTP_EPOCH_OFFSET = 2_208_988_800
 _DEFAULT_ROUND_TRIP = 0.05
 _WONDERS_AFTER = 2.5
 """Seconds without a picture after which a PLI may mean no more than that. libwebrtc sends one after three."""
-_pack_numbering = struct.Struct("!HII").pack_into
+_TURN: Final = 0.005
+"""Seconds between two looks at what waits."""
+_PROBE_INTERVAL: Final = 0.05
+"""Seconds between two questions whether to probe."""
+_REMINDER: Final = 0.25
+"""Seconds after which a keyframe that a congested path needs is asked for again."""
+_LARGEST_PACKET: Final = 1250
+_PADDING_PACKETS: Final = 16
+_PADDING_PER_TURN: Final = 100
+"""Packets: a machine that is late makes up for that no faster."""
+_NEVER: Final = float("inf")
 
 
 def ntp_time(seconds: float) -> int:
@@ -51,6 +67,8 @@ class ViewerCounters:
     packets_sent: int = 0
     bytes_sent: int = 0
     retransmitted_packets_sent: int = 0
+    padding_packets_sent: int = 0
+    padding_bytes_sent: int = 0
     pictures_sent: int = 0
     pictures_replayed: int = 0
     nack_count: int = 0
@@ -71,6 +89,16 @@ class Reception:
     """Seconds; None until a report mentions one of ours."""
 
 
+class Outlet(Protocol):
+    """Where viewers lay out their packets, and who comes back for what waits. The egress is one."""
+
+    buffer: PacketBuffer
+
+    def attend(self, viewer: "Viewer") -> None:
+        """Call `viewer.serve` in a few milliseconds, and again when it says."""
+        ...
+
+
 class Viewer:
     """Sends pictures to one receiver. Everything here is synchronous and never waits."""
 
@@ -79,18 +107,22 @@ class Viewer:
         track: VideoTrack,
         dtls: DtlsTransport,
         path: Path,
-        buffer: PacketBuffer,
+        outlet: Outlet,
+        estimator: BandwidthEstimator,
         lagging: Callable[["Viewer", str], None],
         audio: AudioTrack | None = None,
     ) -> None:
         """`lagging(viewer, reason)` is called when the viewer needs a keyframe or a replay to go on."""
-        self.audio = AudioSender(audio, dtls, buffer) if audio is not None else None
+        self.audio = AudioSender(audio, dtls, outlet.buffer) if audio is not None else None
         """Sends it the sound; None when it takes none."""
-        self._silent_shape = packet_shape(track, dtls.tag_size)
-        self._sound_shape = packet_shape(track, dtls.tag_size, PLAYOUT_DELAY_OF_SOUND)
+        numbers = estimator.numbers_packets
+        self._silent_shape = packet_shape(track, dtls.tag_size, numbers_packets=numbers)
+        self._sound_shape = packet_shape(track, dtls.tag_size, PLAYOUT_DELAY_OF_SOUND, numbers_packets=numbers)
         self.shape = self._silent_shape if audio is None else self._sound_shape
         """What its pictures' packets have in common with others'."""
         self.path = path
+        self.estimator = estimator
+        """Says what the path carries."""
         self.counters = ViewerCounters()
         self.reception = Reception()
         self.estimated_bit_rate: int | None = None
@@ -100,68 +132,134 @@ class Viewer:
         self.has_gap = True
         """Whether the receiver lacks some of what was sent: only a keyframe helps then."""
         self.picture_number = -1
-        """The number of the last picture sent."""
+        """The number of the last picture sent, or that waits."""
         self.last_timestamp: int | None = None
-        """The timestamp of the last picture sent, unwrapped."""
+        """The timestamp of the last picture sent, or that waits; unwrapped."""
         self._acknowledged: int | None = None
         """The highest sequence number that the receiver has reported."""
         self._nacked_at = float("-inf")
         self._track = track
-        self._ssrc = track.ssrc
         self._dtls = dtls
-        self._context = dtls.srtp_context
-        self._buffer = buffer
+        self._outlet = outlet
         self._lagging = lagging
-        self._history = History()
-        # The lower half: libsrtp guesses the roll-over counter from the first packet that it sees (RFC 3711 3.3.1).
-        self._sequence = secrets.randbits(15)
-        self._rtx_sequence = secrets.randbits(15)
-        self._timestamp_offset = secrets.randbits(32)
+        self._sender = VideoSender(track, dtls, outlet.buffer, estimator)
+        self._history = self._sender.history
+        self._budget = self._sender.budget
+        self._backlog = Backlog()
+        self._missing: dict[int, SentPacket] = {}
+        """What was asked for again and waits, oldest first."""
+        self._keyframe_octets = 0
+        """Of the last keyframe, in whole packets."""
+        self._remind_at = _NEVER
+        """When to ask for the keyframe that a congested path needs."""
+        self._wanted_bit_rate = 0
+        # A probe is made of retransmissions, which a receiver takes any number of only on their own stream.
+        self._probe_at = 0.0 if self._sender.repeats_anything else _NEVER
+        """When to ask next whether to probe."""
+        self._padding: Padding | None = None
+        self._repeatable: list[SentPacket] = []
+        """What the padding consists of."""
         self._cname = canonical_name(track.ssrc).encode()
         self.patience = Patience()
         """When it may be helped again."""
 
+    @property
+    def pacing_rate(self) -> float:
+        """Octets per second that it is sent at most."""
+        estimator, padding = self.estimator, self._padding
+        rate = estimator.bit_rate * PACE[estimator.is_congested]
+        return rate if padding is None else max(rate, padding.rate)
+
+    @property
+    def waiting_seconds(self) -> float:
+        """How long what waits, here and on the path, would take by the estimate."""
+        return (self._backlog.octets + self.path.backlog) * 8 / self.estimator.bit_rate
+
+    @property
+    def wanted_bit_rate(self) -> int:
+        """What it could make use of, in bits per second: where the estimate is below it, it is worth a probe.
+
+        To be set again every now and then: it is looked at then whether the estimate has fallen.
+        """
+        return self._wanted_bit_rate
+
+    @wanted_bit_rate.setter
+    def wanted_bit_rate(self, wanted: int) -> None:
+        self._wanted_bit_rate = wanted
+        if wanted > self.estimator.bit_rate and self._probe_at < _NEVER:
+            self._outlet.attend(self)
+
+    def seconds_for(self, octets: int) -> float:
+        """How long it takes to send so much, at the pacing rate."""
+        return octets / self.pacing_rate
+
+    def charge(self, octets: int) -> None:
+        """Note that `octets` left that no budget was asked for."""
+        self._budget.spend(octets)
+
     def send(self, picture: Picture, batches: Sequence[Template], timestamp: int, send_time: bytes, now: float) -> None:
-        """Send `picture`, laid out in `batches` for `self.shape`, at an unwrapped RTP `timestamp`."""
-        buffer = self._buffer
-        data, size, context, ssrc = buffer.data, buffer.length, self._context, self._ssrc
-        encrypt, pack = protect, _pack_numbering
-        wire_timestamp = timestamp + self._timestamp_offset & 0xFFFFFFFF
-        sequence = first_sequence = self._sequence
-        send_run = self.path.send_run
-        is_sent = True
-        for clear, packets, runs, laid_out_at, send_time_offsets in batches:
-            data[: len(clear)] = clear
-            if laid_out_at != send_time:
-                for offset in send_time_offsets:
-                    data[offset : offset + 3] = send_time
-            for pointer, offset, length in packets:
-                pack(data, offset, sequence & 0xFFFF, wire_timestamp, ssrc)
-                size[0] = length
-                if encrypt(context, pointer, size):
-                    # What libsrtp refuses to encrypt is not sent in clear.
-                    self._sequence = sequence + 1
-                    self.has_gap = True
-                    self.fell_behind("srtp_error")
-                    return
-                sequence += 1
-            for run in runs:
-                if not send_run(run):
-                    is_sent = False
-        self._sequence = sequence
-        self._history.add(SentPicture(first_sequence, picture.payloads, wire_timestamp, send_time, now))
-        self.picture_number = picture.number
-        self.last_timestamp = timestamp
-        if picture.is_keyframe:
-            self.has_gap = False
-        counters = self.counters
-        counters.packets_sent += sequence - first_sequence
+        """Send `picture`, laid out in `batches` for `self.shape`, at an unwrapped RTP `timestamp`.
+
+        What of it cannot leave now waits; or all that waits is given up, so that only a keyframe helps.
+        """
+        octets = batches[0].octets if len(batches) == 1 else sum(batch.octets for batch in batches)
+        # Not by the property: this runs for every viewer and picture.
+        estimator = self.estimator
+        rate = estimator.bit_rate * PACE[estimator.is_congested] if self._padding is None else self.pacing_rate
+        level = self._budget.earn(rate, now)
+        if octets > level or self._backlog.octets or self._missing or self.path.backlog:
+            self._send_paced(picture, octets, timestamp, now)
+            return
+        self._took(picture, octets, timestamp)
+        payloads, counters = picture.payloads, self.counters
+        failure = self._sender.send(self.path, batches, payloads, self.shape, timestamp, send_time, now)
+        counters.packets_sent += len(payloads)
         counters.bytes_sent += picture.octets
         counters.pictures_sent += 1
-        if not is_sent:
-            # A picture with a hole is worth nothing to the decoder: nothing more until a keyframe or a replay.
-            self.has_gap = True
-            self.fell_behind("buffer_full")
+        if failure:
+            self._failed(failure, ends_picture=True)
+
+    def serve(self, now: float) -> float:
+        """Send what waits, as far as the budget goes; seconds after which to do so again, infinity for never."""
+        self._budget.earn(self.pacing_rate, now)
+        if self._missing:
+            self._send_missing(now)
+        if self._backlog.octets:
+            self._send_waiting(now)
+        if now >= self._remind_at:
+            self._remind(now)
+        if self._padding is not None:
+            self._pad(self._padding, now)
+        elif self._wanted_bit_rate > self.estimator.bit_rate and now >= self._probe_at:
+            self._consider_probe(now)
+        if self._backlog.octets or self._missing or self._padding is not None or self._remind_at < _NEVER:
+            return _TURN
+        may_gain = self._wanted_bit_rate > self.estimator.bit_rate and self._probe_at < _NEVER
+        return _PROBE_INTERVAL if may_gain else _NEVER
+
+    def give_up(self, now: float) -> None:
+        """Drop what waits but for keyframes, and ask for a keyframe until one comes: the path is too full."""
+        self.drops["congested"] += self._backlog.thin()
+        self._abandon()
+        self.has_gap = True
+        self.following = Following.WAITING
+        self._remind_at = now
+        self._remind(now)
+        self._outlet.attend(self)
+
+    def change_coding(self) -> None:
+        """Go on with another coding of the stream, whose pictures are numbered anew, at its next keyframe."""
+        self.picture_number = -1
+        self.has_gap = True
+        self.following = Following.WAITING
+
+    def close(self) -> None:
+        """Send nothing more of what waits."""
+        self._backlog.clear()
+        self._missing.clear()
+        self._padding = None
+        self._wanted_bit_rate = 0
+        self._remind_at = _NEVER
 
     def fell_behind(self, reason: str) -> None:
         """Note that a picture is missing: nothing more is sent until a keyframe or a replay."""
@@ -177,10 +275,10 @@ class Viewer:
                     self.counters.nack_count += 1
                     self._nacked_at = now
                     if packet.ssrc == self._track.ssrc:
-                        self._retransmit(packet.sequence_numbers, now)
+                        self._packets_missed(packet.sequence_numbers, now)
                 case rtcp.ReceptionReport():
                     if packet.ssrc == self._track.ssrc:
-                        self._report_received(packet, ntp)
+                        self._report_received(packet, now, ntp)
                     elif self.audio is not None and packet.ssrc == self.audio.ssrc:
                         self.audio.fraction_lost = packet.fraction_lost
                 case rtcp.KeyframeRequest():
@@ -192,13 +290,17 @@ class Viewer:
                         self.request_keyframe(packet.kind, now)
                 case rtcp.Remb():
                     self.estimated_bit_rate = packet.bit_rate
+                    self.estimator.remb_received(packet.bit_rate, now)
+                case rtcp.TransportFeedback():
+                    self.estimator.feedback_received(packet, now)
                 case rtcp.Bye():
                     pass
 
     def request_keyframe(self, reason: str, now: float) -> None:
         """Ask for what the decoder can start with again; too soon after the last time it is not asked for."""
-        # While a replay runs, what it asks for is on its way.
-        if self.following is not Following.REPLAYING and self.patience.is_over(now):
+        # While a replay runs or a keyframe waits, what it asks for is on its way.
+        is_coming = self.following is Following.REPLAYING or self._backlog.has_keyframe
+        if not is_coming and self.patience.is_over(now):
             self.patience.take(now)
             self.has_gap = True
             self._lagging(self, reason)
@@ -209,9 +311,6 @@ class Viewer:
             return
         self.audio.is_wanted = is_wanted
         self.shape = self._sound_shape if is_wanted else self._silent_shape
-        if self._track.rtx_payload_type is None:
-            # Only the very same packets may be sent again, and those of before had another shape.
-            self._history = History()
 
     def send_report(self, now: float, ntp: int) -> None:
         """Send sender reports (RFC 3550 section 6.4.1) for the moment `now`, which is `ntp` on the NTP clock.
@@ -220,7 +319,7 @@ class Viewer:
         """
         reports = b""
         if self.last_timestamp is not None:
-            timestamp = int(now * CLOCK_RATE) + self._timestamp_offset
+            timestamp = int(now * CLOCK_RATE) + self._sender.timestamp_offset
             counters = self.counters
             reports = rtcp.sender_report(
                 self._track.ssrc, ntp, timestamp, counters.packets_sent, counters.bytes_sent, self._cname
@@ -228,7 +327,9 @@ class Viewer:
         if self.audio is not None:
             reports += self.audio.report(now, ntp, self._cname)
         if reports:
-            self.path.send(self._dtls.protect_rtcp(reports))
+            protected = self._dtls.protect_rtcp(reports)
+            self.path.send(protected)
+            self.charge(len(protected))
 
     def send_goodbye(self) -> None:
         """Tell the receiver that our sources end (RFC 3550 section 6.6)."""
@@ -248,14 +349,15 @@ class Viewer:
         return (
             self.following is Following.LIVE
             and not self.has_gap
+            and not self._backlog.octets
             and sent_at is not None
             and now - sent_at > _WONDERS_AFTER
             and self._nacked_at < sent_at
             and self._acknowledged is not None
-            and (self._sequence - 1 - self._acknowledged) & 0xFFFF == 0
+            and (self._sender.sequence - 1 - self._acknowledged) & 0xFFFF == 0
         )
 
-    def _report_received(self, report: rtcp.ReceptionReport, ntp: int) -> None:
+    def _report_received(self, report: rtcp.ReceptionReport, now: float, ntp: int) -> None:
         self.counters.receiver_reports += 1
         self._acknowledged = report.highest_sequence
         round_trip = self.reception.round_trip_time
@@ -265,36 +367,145 @@ class Viewer:
             if units < 60 << 16:
                 round_trip = units / 65536
         self.reception = Reception(report.fraction_lost, report.packets_lost, report.jitter / CLOCK_RATE, round_trip)
+        self.estimator.loss_reported(report.fraction_lost, round_trip, now)
 
-    def _retransmit(self, sequence_numbers: Sequence[int], now: float) -> None:
+    def _send_paced(self, picture: Picture, octets: int, timestamp: int, now: float) -> None:
+        """Have `picture` wait for its turn, and send what the budget pays for."""
+        backlog = self._backlog
+        if picture.is_keyframe:
+            overtaken = backlog.overtake(octets)
+            if overtaken:
+                self.drops["overtaken"] += overtaken
+                self._abandon()
+        elif backlog.octets + self.path.backlog + octets > room(self.estimator.bit_rate, self._keyframe_octets):
+            self.drops["congested"] += 1
+            self.give_up(now)
+            return
+        backlog.append(picture, self.shape, timestamp, octets)
+        self._took(picture, octets, timestamp)
+        self._send_missing(now)
+        self._send_waiting(now)
+        if backlog.octets or self._missing:
+            self._outlet.attend(self)
+
+    def _took(self, picture: Picture, octets: int, timestamp: int) -> None:
+        self.picture_number = picture.number
+        self.last_timestamp = timestamp
+        if picture.is_keyframe:
+            self._keyframe_octets = octets
+            self._remind_at = _NEVER
+            self.has_gap = False
+
+    def _send_waiting(self, now: float) -> None:
+        """Send what the budget pays for of the pictures that wait."""
+        budget, backlog, counters = self._budget, self._backlog, self.counters
+        send_time = absolute_send_time(now)
+        most_ahead = self.pacing_rate * PACING_INTERVAL
+        # What waits on the path can be neither dropped nor overtaken.
+        while budget.level > 0 and self.path.backlog <= most_ahead:
+            part = backlog.take(budget.level, self._sender.sequence)
+            if part is None:
+                return
+            payloads, shape, timestamp, is_last = part
+            batches = templates(payloads, shape, self._outlet.buffer, send_time, ends_picture=is_last)
+            failure = self._sender.send(
+                self.path, batches, payloads, shape, timestamp, send_time, now, ends_picture=is_last
+            )
+            counters.packets_sent += len(payloads)
+            counters.bytes_sent += sum(map(len, payloads))
+            counters.pictures_sent += is_last
+            if failure:
+                self._failed(failure, ends_picture=is_last)
+                return
+
+    def _failed(self, reason: str, *, ends_picture: bool) -> None:
+        """A picture with a hole is worth nothing to the decoder, nor is what waits behind it."""
+        # What has not left whole is counted among those that wait.
+        self.drops[reason] += self._backlog.clear() - (not ends_picture)
+        self.has_gap = True
+        self.fell_behind(reason)
+
+    def _abandon(self) -> None:
+        """Note that what was sent leads nowhere, unless it is the keyframe that goes on."""
+        begun = self._backlog.begun_keyframe
+        self._history.abandon(self._sender.sequence if begun is None else begun)
+        abandoned = [sequence for sequence in self._missing if self._history.is_abandoned(sequence)]
+        for sequence in abandoned:
+            self.drops["nack_abandoned"] += 1
+            del self._missing[sequence]
+
+    def _remind(self, now: float) -> None:
+        """Ask for a keyframe, unless one is on its way already."""
+        if self.following is Following.WAITING and not self._backlog.has_keyframe:
+            self._remind_at = now + _REMINDER
+            self._lagging(self, "congested")
+
+    def _packets_missed(self, sequence_numbers: Sequence[int], now: float) -> None:
+        """Send again what is worth it and the budget pays for, and the rest before anything else."""
+        history, budget, missing = self._history, self._budget, self._missing
+        budget.earn(self.pacing_rate, now)
         round_trip = self.reception.round_trip_time or _DEFAULT_ROUND_TRIP
+        most_waiting = self.estimator.bit_rate * LARGEST_WAIT / 8 / _LARGEST_PACKET
         for sequence in sequence_numbers:
-            packet = self._history.find(sequence)
-            if packet is None:
+            packet = history.find(sequence)
+            if history.is_abandoned(sequence):
+                self.drops["nack_abandoned"] += 1
+            elif packet is None:
                 self.drops["nack_too_old"] += 1
-                continue
-            if not self._history.may_repeat(sequence, now, round_trip):
+            elif sequence in missing:
                 self.drops["nack_too_soon"] += 1
-                continue
-            track = self._track
-            if track.rtx_payload_type is not None:
-                # RFC 4588 section 4: own SSRC and numbering, the original sequence number first in the payload.
-                header = bytearray(
-                    self.shape.header(track.rtx_payload_type, absolute_send_time(now), marker=packet.is_last)
-                )
-                _pack_numbering(header, 2, self._rtx_sequence & 0xFFFF, packet.timestamp, track.rtx_ssrc)
-                self._rtx_sequence += 1
-                data = bytes(header) + sequence.to_bytes(2, "big") + packet.payload
+            elif len(missing) > most_waiting:
+                self.drops["nack_congested"] += 1
+            elif not history.may_repeat(sequence, now, round_trip):
+                self.drops["nack_too_soon"] += 1
+            elif budget.level > 0 and not missing:
+                self.counters.retransmitted_packets_sent += self._send_again(packet, now) > 0
             else:
-                # The very same packet: with another send time the cipher's nonce would be used for two plaintexts.
-                header = bytearray(self.shape.header(track.payload_type, packet.send_time, marker=packet.is_last))
-                _pack_numbering(header, 2, sequence, packet.timestamp, track.ssrc)
-                data = bytes(header) + packet.payload
-            try:
-                protected = self._dtls.protect(data)
-            except SrtpError:
-                # libsrtp repeats a sequence number only within its window of 1024 packets.
-                self.drops["nack_too_old"] += 1
-                continue
-            if self.path.send(protected):
-                self.counters.retransmitted_packets_sent += 1
+                missing[sequence] = packet
+        if missing:
+            self._outlet.attend(self)
+
+    def _send_missing(self, now: float) -> None:
+        """Send again what the budget pays for."""
+        missing = self._missing
+        while missing and self._budget.level > 0:
+            packet = missing.pop(next(iter(missing)))
+            self.counters.retransmitted_packets_sent += self._send_again(packet, now) > 0
+
+    def _send_again(self, packet: SentPacket, now: float) -> int:
+        """Send a packet once more; its octets, 0 when it did not leave."""
+        try:
+            return self._sender.repeat(self.path, packet, self.shape, now)
+        except SrtpError:
+            # libsrtp repeats a sequence number only within its window of 1024 packets.
+            self.drops["nack_too_old"] += 1
+            return 0
+
+    def _consider_probe(self, now: float) -> None:
+        """Ask whether it is time for a probe, and begin it."""
+        self._probe_at = now + _PROBE_INTERVAL * 0.9
+        if self.following is not Following.LIVE:
+            return
+        probe = self.estimator.next_probe(self._wanted_bit_rate, now)
+        if probe is not None:
+            self._repeatable = self._history.large_packets(_PADDING_PACKETS)
+            if self._repeatable:
+                self._padding = Padding(probe, self._budget.spent, now)
+
+    def _pad(self, padding: Padding, now: float) -> None:
+        """Send what is missing to the probe's rate: packets that were sent already, once more."""
+        due = padding.due(self._budget.spent, now)
+        counters, packets = self.counters, self._repeatable
+        for _ in range(_PADDING_PER_TURN):
+            if due <= 0 or self.estimator.is_congested:
+                break
+            packet = packets[counters.padding_packets_sent % len(packets)]
+            octets = self._send_again(packet, now)
+            if not octets:
+                break
+            due -= octets
+            counters.padding_packets_sent += 1
+            counters.padding_bytes_sent += octets
+        if padding.is_over(now) or self.estimator.is_congested:
+            self._padding = None
+            self._repeatable = []

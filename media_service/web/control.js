@@ -8,7 +8,8 @@
  *         | {type: "text", text: string}} InputMessage
  */
 /** @typedef {{type: string, state?: string, reason?: string, code?: string, detail?: string,
- *            screen?: string}} ServiceMessage */
+ *            screen?: string, quality?: string, coding?: string, qualityReason?: string, levels?: string[],
+ *            stats?: Record<string, unknown>}} ServiceMessage */
 
 /** Unacknowledged inputs whose times are remembered; a service that never acknowledges costs no more than this. */
 const REMEMBERED = 256;
@@ -80,7 +81,21 @@ export class ControlChannel extends EventTarget {
    * @param {boolean} isHeard
    */
   chooseSound(isHeard) {
-    const message = { type: "sound", action: isHeard ? "on" : "off" };
+    this.#say({ type: "sound", action: isHeard ? "on" : "off" });
+  }
+
+  /** @param {string} level `auto`, `source` or one that the service named, as `480p` */
+  chooseQuality(level) {
+    this.#say({ type: "quality", level });
+  }
+
+  /** Asks for the service's numbers of this session, which come as a message of the type `stats`. */
+  askForStatistics() {
+    this.#say({ type: "stats" });
+  }
+
+  /** @param {object} message one that is not acknowledged */
+  #say(message) {
     if (this.#channel.readyState === "open") this.#channel.send(JSON.stringify(message));
   }
 

@@ -19,6 +19,7 @@ export const icons = {
     '<rect x="3" y="6" width="18" height="12" rx="2.5"/>' +
       '<path d="M7 10h.01M10.33 10h.01M13.67 10h.01M17 10h.01M8.5 14h7"/>',
   ),
+  quality: icon('<path d="M4 8h9M17 8h3M4 16h3M11 16h9"/><circle cx="15" cy="8" r="2"/><circle cx="9" cy="16" r="2"/>'),
   statistics: icon('<path d="M4 15.5h3l2.5-8 4 11 2.5-6.5H20"/>'),
   close: icon('<path d="m7.5 7.5 9 9M16.5 7.5l-9 9"/>'),
   enlarge: icon('<path d="M9 4H4v5M15 4h5v5M9 20H4v-5M15 20h5v-5"/>'),

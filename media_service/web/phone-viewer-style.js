@@ -148,7 +148,7 @@ textarea { position: absolute; left: 0; bottom: 0; width: 100%; height: 1.5em; p
   align-self: center;
   display: grid;
   grid-auto-flow: column;
-  grid-template-rows: repeat(12, auto);
+  grid-template-rows: repeat(13, auto);
   gap: 2px;
   padding: 4px;
   border: 1px solid var(--_line);
@@ -156,11 +156,44 @@ textarea { position: absolute; left: 0; bottom: 0; width: 100%; height: 1.5em; p
   background: var(--_surface);
 }
 .toolbar hr { width: 20px; margin: 4px auto; border: 0; border-top: 1px solid var(--_line); }
-.toolbar button { display: grid; place-items: center; width: 38px; height: 38px; padding: 0; border: 0; border-radius: 12px; background: none; color: var(--_text); cursor: pointer; transition: background 0.12s; }
+.toolbar button { display: grid; font-family: inherit; place-items: center; width: 38px; height: 38px; padding: 0; border: 0; border-radius: 12px; background: none; color: var(--_text); cursor: pointer; transition: background 0.12s; }
 .toolbar button:hover { background: var(--_hover); }
 .toolbar button:active { background: var(--_line); }
 .toolbar button[aria-pressed="true"] { color: var(--_accent); background: var(--_hover); }
 .frame:not([data-state="live"]) .toolbar [data-key] { color: var(--_muted); }
+/* What is shown, in words where there is room. */
+[data-action="quality"] span { display: grid; line-height: 13px; }
+[data-action="quality"] small { color: var(--_muted); font-size: 9px; line-height: 11px; }
+[data-action="quality"] b { font-size: 10px; font-weight: 550; letter-spacing: -0.04em; }
+[data-action="quality"] svg { display: none; }
+.toolbar button[aria-expanded="true"] { background: var(--_hover); }
+
+.menu {
+  grid-area: screen;
+  place-self: end;
+  z-index: 1;
+  width: 164px;
+  max-width: calc(100% - 16px);
+  max-height: calc(100% - 16px);
+  margin: 8px;
+  overflow: auto;
+  padding: 4px;
+  border: 1px solid var(--_line);
+  border-radius: 14px;
+  background: color-mix(in srgb, var(--_surface) 92%, transparent);
+  backdrop-filter: blur(18px) saturate(1.4);
+  box-shadow: var(--_shadow);
+  animation: appear 0.12s ease-out;
+}
+.menu button { display: flex; align-items: center; width: 100%; min-height: 34px; padding: 0 10px; border: 0; border-radius: 10px; background: none; color: inherit; font: inherit; text-align: left; cursor: pointer; }
+.menu button::before { content: ""; width: 6px; height: 6px; margin-right: 10px; border-radius: 50%; }
+.menu button[aria-checked="true"] { font-weight: 600; }
+.menu button[aria-checked="true"]::before { background: var(--_accent); }
+.menu button:hover, .menu button:focus-visible { background: var(--_hover); }
+.menu button:focus-visible { outline-offset: -2px; }
+.menu small { margin-left: auto; color: var(--_muted); font-size: 12px; font-weight: 400; }
+.menu .reason { margin: 4px 6px 0; padding: 7px 4px 5px; border-top: 1px solid var(--_line); color: var(--_muted); font-size: 11px; text-wrap: pretty; overflow-wrap: anywhere; }
+.menu .reason:empty { display: none; }
 button:focus-visible { outline: 2px solid var(--_accent); outline-offset: 2px; }
 @media not (any-pointer: coarse) { [data-action="keyboard"] { display: none !important; } }
 
@@ -205,12 +238,17 @@ button:focus-visible { outline: 2px solid var(--_accent); outline-offset: 2px; }
   .toolbar { align-self: end; justify-self: center; display: flex; gap: 0; max-width: calc(100cqw - 2 * var(--_pad)); }
   .toolbar hr { width: 1px; height: 20px; margin: auto 3px; border: 0; border-left: 1px solid var(--_line); }
   .toolbar button { flex: 1 1 38px; min-width: 0; }
+  .menu { justify-self: center; }
+}
+@container (max-aspect-ratio: 9/10) and (max-width: 480px) {
+  [data-action="quality"] svg { display: block; }
+  [data-action="quality"] span { display: none; }
 }
 @container (max-width: 560px) {
   .frame { --_pad: 10px; --_gap: 10px; --_caption: 28px; }
   .statistics { --_pad: 10px; top: 38px; max-height: calc(100cqh - 48px); }
 }
-@container (max-height: 470px) {
+@container (max-height: 510px) {
   .frame { --_pad: 10px; --_caption: 26px; --_tools: 126px; }
   .toolbar { grid-template-rows: repeat(4, auto); }
   .toolbar hr { display: none; }

@@ -13,6 +13,7 @@
 import { icons } from "./icons.js";
 import { AndroidKey } from "./keys.js";
 import { style } from "./phone-viewer-style.js";
+import { QualityMenu } from "./quality-menu.js";
 import { DELAY_HINT, StatisticsPanel, bitRate, frameRate, milliseconds, percent } from "./statistics-panel.js";
 import { remembersSound, rememberSound } from "./sound-choice.js";
 import { Still } from "./still.js";
@@ -85,6 +86,11 @@ template.innerHTML = `
       <hr>
       ${button("Keyboard", icons.keyboard, 'data-action="keyboard"')}
       ${button("Unmute", icons.noSound, 'data-action="sound" hidden')}
+      ${button(
+        "Quality",
+        `${icons.quality}<span></span>`,
+        'data-action="quality" aria-haspopup="menu" aria-expanded="false" aria-controls="quality" hidden',
+      )}
       ${button("Numbers", icons.statistics, 'data-action="statistics" aria-pressed="false"')}
       ${button("Full screen", icons.enlarge, 'data-action="fullscreen"')}
     </div>
@@ -104,6 +110,10 @@ template.innerHTML = `
       <p class="condition" role="status" hidden></p>
       <p class="complaint" role="alert" hidden></p>
     </div>
+    <div class="menu" id="quality" hidden>
+      <div role="menu" aria-label="Quality" aria-describedby="quality-reason"></div>
+      <p class="reason" id="quality-reason"></p>
+    </div>
   </div>
   <section class="statistics" aria-label="Numbers" hidden>
     ${button("Close", icons.close, 'data-action="statistics"')}
@@ -119,6 +129,7 @@ export class PhoneViewerElement extends HTMLElement {
   /** @type {Still} */
   #still;
   #panel;
+  #quality;
   #capture = { mode: "", reason: "" };
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #countdown;
@@ -131,6 +142,10 @@ export class PhoneViewerElement extends HTMLElement {
     this.#root.append(template.content.cloneNode(true));
     this.#still = new Still(this.#video, this.#find("canvas"));
     this.#panel = new StatisticsPanel(this.#find(".statistics"));
+    this.#quality = new QualityMenu(this.#find("[data-action=quality]"), this.#find(".menu"));
+    this.#quality.addEventListener("choose", (event) => {
+      this.viewer.quality = /** @type {CustomEvent<string>} */ (event).detail;
+    });
     this.#root.addEventListener("click", (event) => this.#click(event));
     // Only a mouse's press may move the focus to the phone: on a touch screen it would open the keyboard each time.
     const screen = this.#find(".screen");
@@ -205,7 +220,12 @@ export class PhoneViewerElement extends HTMLElement {
     viewer.muted = this.muted || !remembersSound();
     this.toggleAttribute("muted", viewer.muted);
     viewer.addEventListener("sound", () => this.#showSound());
+    viewer.addEventListener("quality", () => {
+      this.#quality.show(viewer.quality, viewer.shownQuality);
+      this.#showNumbers();
+    });
     viewer.addEventListener("stats", () => this.#showNumbers());
+    viewer.wantsServiceStats = this.hasAttribute("statistics");
     viewer.addEventListener("message", (event) => {
       const { type, state, reason, detail, screen } = /** @type {CustomEvent<ServiceMessage>} */ (event).detail;
       if (type === "stream-state") {
@@ -295,9 +315,9 @@ export class PhoneViewerElement extends HTMLElement {
     if (this.#viewer.state === "live") {
       for (const [name, text] of Object.entries(numbers)) this.#find(`[data-number=${name}]`).textContent = text;
     }
-    const { inputLatencyMs, hasSound, muted, isSoundBlocked } = this.#viewer;
+    const { inputLatencyMs, hasSound, muted, isSoundBlocked, shownQuality: quality, serviceStats: service } = this.#viewer;
     const isHeard = hasSound && !muted && !isSoundBlocked;
-    this.#panel.show({ stats, inputLatencyMs, capture: this.#capture, hasSound, isHeard });
+    this.#panel.show({ stats, inputLatencyMs, capture: this.#capture, quality, service, hasSound, isHeard });
   }
 
   #showSound() {
@@ -318,6 +338,7 @@ export class PhoneViewerElement extends HTMLElement {
     const isOpen = this.hasAttribute("statistics");
     this.#find(".statistics").hidden = !isOpen;
     this.#find(".toolbar [data-action=statistics]").ariaPressed = String(isOpen);
+    if (this.#viewer) this.#viewer.wantsServiceStats = isOpen;
   }
 
   #toggleSound() {

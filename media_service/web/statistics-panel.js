@@ -1,9 +1,12 @@
 // @ts-check
 /** The numbers of a session as a table for people. */
 
+import { levelName } from "./quality-menu.js";
+
+/** @typedef {import("./quality-menu.js").Quality} Quality */
 /** @typedef {import("./statistics.js").Statistics} Statistics */
 /** @typedef {{stats: Statistics, inputLatencyMs: number | null, capture: {mode: string, reason: string},
- *            hasSound: boolean, isHeard: boolean}} Shown */
+ *            quality: Quality, service: Record<string, unknown>, hasSound: boolean, isHeard: boolean}} Shown */
 /** @typedef {{name: string, hint?: string, value: (shown: Shown) => string}} Row A row without a value is hidden, one
  *  without a name takes the whole width. */
 
@@ -42,6 +45,9 @@ export const DELAY_HINT =
 const FRAME_RATE_HINT = "Pictures decoded per second; a still screen sends few";
 const INPUT_HINT = "From your last input to the service's word that the phone has it";
 const LOSS_HINT = "Of the last second's packets, before retransmission";
+const QUALITY_HINT = "Source is the picture as captured; the service re-encodes it smaller for who needs that";
+const PATH_RATE_HINT = "What the service believes that your path carries";
+const TARGET_RATE_HINT = "What the service codes and sends at most";
 const SOUND_BUFFER_HINT = "Average per sample; pictures wait for it while the sound is on";
 const SOUND_HINT = "Of the last second's samples: made up for what was lost or late";
 const ROUND_TRIP_HINT = "Between this browser and the service";
@@ -52,6 +58,12 @@ const size = ({ width, height }) => (width ? `${width} × ${height}` : UNKNOWN);
 const freezes = ({ freezes, freezeMs }) => (freezes ? `${freezes} (${milliseconds(freezeMs)})` : "none");
 /** @param {Statistics} stats */
 const dropped = ({ framesDropped, framesDecoded }) => `${framesDropped} of ${framesDecoded + framesDropped}`;
+
+/** @param {Shown} shown */
+const quality = ({ quality: { level, coding } }) =>
+  level && [levelName(level), coding === "encoded" ? "re-encoded" : ""].filter(Boolean).join(", ");
+/** @param {string} name @returns {(shown: Shown) => string} hidden until the service told it */
+const ofService = (name) => ({ service: { [name]: value } }) => (typeof value === "number" ? bitRate(value) : "");
 
 /** @param {Shown} shown */
 const sound = ({ stats: { soundCodec, soundBitsPerSecond }, hasSound, isHeard }) =>
@@ -67,6 +79,8 @@ const GROUPS = [
       { name: "Frame rate", hint: FRAME_RATE_HINT, value: ({ stats }) => frameRate(stats.framesPerSecond) },
       { name: "Size", value: ({ stats }) => size(stats) },
       { name: "Codec", hint: "As negotiated; the stream may use less", value: ({ stats }) => stats.codec || UNKNOWN },
+      { name: "Quality", hint: QUALITY_HINT, value: quality },
+      { name: "", value: ({ quality }) => quality.reason },
       { name: "Sound", value: sound },
       { name: "Capture", hint: "How the phone's screen is captured", value: ({ capture }) => capture.mode },
       { name: "", value: ({ capture }) => capture.reason },
@@ -87,6 +101,8 @@ const GROUPS = [
     title: "Network",
     rows: [
       { name: "Bit rate", value: ({ stats }) => bitRate(stats.bitsPerSecond) },
+      { name: "Path carries", hint: PATH_RATE_HINT, value: ofService("availableOutgoingBitrate") },
+      { name: "Target", hint: TARGET_RATE_HINT, value: ofService("targetBitrate") },
       { name: "Loss", hint: LOSS_HINT, value: ({ stats }) => percent(stats.lossPercent) },
       { name: "Sound made up", hint: SOUND_HINT, value: ofSound((stats) => percent(stats.soundMadeUpPercent)) },
       { name: "Path", hint: "Your address → the service's address", value: ({ stats }) => stats.path || UNKNOWN },

@@ -23,6 +23,10 @@ import { WhepSession } from "./whep.js";
 /** @typedef {"idle" | "connecting" | "live" | "reconnecting" | "device-lost" | "unavailable"} ViewerState */
 /** @typedef {import("./control.js").ServiceMessage} ServiceMessage */
 /** @typedef {import("./statistics.js").Statistics} Statistics */
+/** @typedef {import("./quality-menu.js").Quality} Quality */
+
+/** @type {Quality} */
+const UNKNOWN_QUALITY = { level: "", coding: "", reason: "", levels: [] };
 
 const STATISTICS_PERIOD_MS = 1000;
 /** A connection that lasted this long was a good one: the next loss is retried quickly again. */
@@ -34,8 +38,8 @@ const ON_THEIR_WAY_MS = 1000;
 
 /**
  * Fires `state` on every change of state, reason or next try, `picture` at the first picture of a session, `caught-up`
- * when its pictures are live, `stats` once a second, `sound` when something about the sound changes, and `message`
- * (CustomEvent of ServiceMessage) for what the service says.
+ * when its pictures are live, `stats` once a second, `sound` when something about the sound changes, `quality` when
+ * something about the quality does, and `message` (CustomEvent of ServiceMessage) for what the service says.
  */
 export class PhoneViewer extends EventTarget {
   #video;
@@ -47,6 +51,9 @@ export class PhoneViewer extends EventTarget {
   /** @type {WhepSession | null} */
   #session = null;
   #device = "";
+  #quality = "auto";
+  /** @type {Quality} */
+  #shownQuality = UNKNOWN_QUALITY;
   /** @type {ViewerState} */
   #state = "idle";
   #reason = "";
@@ -71,6 +78,9 @@ export class PhoneViewer extends EventTarget {
   attempts = 0;
   /** The last second's numbers. */
   stats = /** @type {Statistics | null} */ (null);
+  /** The service's own of the session, named as in webrtc-stats; asked for only while `wantsServiceStats`. */
+  serviceStats = /** @type {Record<string, unknown>} */ ({});
+  wantsServiceStats = false;
 
   /**
    * @param {HTMLVideoElement} video
@@ -133,6 +143,23 @@ export class PhoneViewer extends EventTarget {
     return this.#sound.isBlocked;
   }
 
+  /** The level that was chosen, `auto` until then: kept while the page lasts, whatever becomes of the connection. */
+  get quality() {
+    return this.#quality;
+  }
+
+  set quality(level) {
+    if (level === this.#quality) return;
+    this.#quality = level;
+    this.#session?.control.chooseQuality(level);
+    this.dispatchEvent(new Event("quality"));
+  }
+
+  /** What is shown now, and what can be chosen beside `auto`; its level is empty while that is not known. */
+  get shownQuality() {
+    return this.#shownQuality;
+  }
+
   /** When the present session's offer went out (`performance.now()`); null before. */
   get offerSentAt() {
     return this.#session?.offerSentAt ?? null;
@@ -162,6 +189,7 @@ export class PhoneViewer extends EventTarget {
     this.stop();
     this.#device = device;
     this.#sound.isThere = false;
+    this.#showQuality(UNKNOWN_QUALITY);
     this.#failures = 0;
     this.#hasBeenLive = false;
     this.attempts = 0;
@@ -256,7 +284,11 @@ export class PhoneViewer extends EventTarget {
     session.control.addEventListener("message", (event) => {
       if (isCurrent()) this.#hear(/** @type {CustomEvent<ServiceMessage>} */ (event).detail);
     });
-    session.control.addEventListener("open", () => isCurrent() && this.#chooseSound(session));
+    session.control.addEventListener("open", () => {
+      if (!isCurrent()) return;
+      this.#chooseSound(session);
+      if (this.#quality !== "auto") session.control.chooseQuality(this.#quality);
+    });
     session.addEventListener("connected", () => {
       clearInterval(this.#statisticsTimer);
       if (isCurrent()) this.#statisticsTimer = setInterval(() => this.#measure(session), STATISTICS_PERIOD_MS);
@@ -288,14 +320,27 @@ export class PhoneViewer extends EventTarget {
 
   /** @param {ServiceMessage} message */
   #hear(message) {
-    const { type, state, reason } = message;
+    const { type, state, reason, code } = message;
     if (type === "device-state") {
       this.#deviceProblem = state === "online" ? "" : reason || `The phone is ${state}.`;
       if (this.firstPictureAt === null) this.#enter(this.#beginning, this.#deviceProblem);
       else this.#enter(this.#deviceProblem ? "device-lost" : "live", this.#deviceProblem);
       if (this.#deviceProblem) this.#awaitDevice();
     }
+    if (type === "stream-state") {
+      const { quality: level = "", coding = "", qualityReason = "", levels = [] } = message;
+      this.#showQuality({ level, coding, reason: qualityReason, levels });
+    }
+    // What was chosen on another connection, or a moment ago, may not be there any more.
+    if (type === "error" && code === "quality_unavailable") this.quality = "auto";
+    if (type === "stats") this.serviceStats = message.stats ?? {};
     this.dispatchEvent(new CustomEvent("message", { detail: message }));
+  }
+
+  /** @param {Quality} quality */
+  #showQuality(quality) {
+    this.#shownQuality = quality;
+    this.dispatchEvent(new Event("quality"));
   }
 
   /** Pictures prove better than any message that the phone is back, except those that were already on their way. */
@@ -349,6 +394,7 @@ export class PhoneViewer extends EventTarget {
     this.#sample = null;
     this.#deviceProblem = "";
     this.stats = null;
+    this.serviceStats = {};
     this.firstPictureAt = this.caughtUpAt = null;
   }
 
@@ -380,6 +426,7 @@ export class PhoneViewer extends EventTarget {
     if (this.#session !== session) return;
     this.stats = measure(this.#sample, sample);
     this.#sample = sample;
+    if (this.wantsServiceStats) session.control.askForStatistics();
     this.dispatchEvent(new Event("stats"));
   }
 }

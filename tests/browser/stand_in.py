@@ -100,6 +100,8 @@ class StandIn:
         """(If-Match, body) of every PATCH."""
         self.deleted: list[str] = []
         self.inputs: list[dict[str, Any]] = []
+        self.requests: list[dict[str, Any]] = []
+        """What came on control channels and is no input."""
         self.address = ""
         self._changed = asyncio.Event()
         self._connections: list[RTCPeerConnection] = []
@@ -194,8 +196,9 @@ class StandIn:
 
         def on_message(text: str) -> None:
             message = json.loads(text)
-            self.inputs.append(message)
-            if self.acknowledges and peer.channel is not None:
+            is_input = "seq" in message
+            (self.inputs if is_input else self.requests).append(message)
+            if is_input and self.acknowledges and peer.channel is not None:
                 acknowledgement = {"type": "input-ack", "seq": message["seq"], "injectedAt": 0, "latencyMs": 0}
                 peer.channel.send(json.dumps(acknowledgement))
             self._change()

@@ -83,6 +83,7 @@ class SourceContract:
 
     async def test_the_facts_are_complete(self, source: Source) -> None:
         facts = source.facts
+        assert source.facts is facts, "each other one is news to everybody who watches"
         assert facts.kind == facts.kind.strip().lower() != ""
         assert facts.reason.strip()
 

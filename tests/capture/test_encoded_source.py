@@ -1,7 +1,10 @@
 """What sources that code their pictures here have in common, with frames that are made here."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import av
 import numpy as np
@@ -15,8 +18,12 @@ from capture.source import Source, SourceFacts
 from encoders.access_unit import AccessUnit
 from encoders.errors import EncoderError
 from encoders.h264 import NalUnitType, nal_unit_type
+from encoders.h264_encoder import H264Encoder
+from encoders.pool import EncoderPool
+from encoders.video_encoder import VideoCoding, VideoEncoder
 from tests.capture.demo_phone.pictures import luma
 from tests.capture.source_contract import TIMEOUT, SourceContract, decode
+from tests.waiting import until
 
 SIZE = VideoSize(64, 48)
 ENCODING = Encoding(bit_rate=1_000_000, frame_rate=30, preset="ultrafast")
@@ -291,6 +298,168 @@ def test_colours_are_right_in_every_format(number: int) -> None:
     encoder.close()
 
 
+# Encoders that fail, and the pool
+
+
+class Faulty:
+    """libx264, of which the first ones do not code the pictures whose numbers are given."""
+
+    def __init__(self, *failing: int, stuck: threading.Event | None = None) -> None:
+        self.opened: list[VideoCoding] = []
+        self.encoders: list[FaultyEncoder] = []
+        self.pictures = 0
+        self._failing = failing
+        self._stuck = stuck
+
+    def open(self, coding: VideoCoding) -> VideoEncoder:
+        self.opened.append(coding)
+        self.encoders.append(FaultyEncoder(self, H264Encoder.of(coding)))
+        return self.encoders[-1]
+
+    def meet_picture(self) -> None:
+        self.pictures += 1
+        if self.pictures in self._failing:
+            if self._stuck is None:
+                raise EncoderError(f"picture {self.pictures} failed")
+            self._stuck.wait()
+
+
+class FaultyEncoder:
+    def __init__(self, faulty: Faulty, encoder: H264Encoder) -> None:
+        self.name = "faulty"
+        self.coding = encoder.coding
+        self._faulty = faulty
+        self._encoder = encoder
+
+    def encode(self, frame: av.VideoFrame, captured_at: float, *, force_keyframe: bool = False) -> AccessUnit:
+        self._faulty.meet_picture()
+        return self._encoder.encode(frame, captured_at, force_keyframe=force_keyframe)
+
+    def set_bit_rate(self, bit_rate: int) -> None:
+        self._encoder.set_bit_rate(bit_rate)
+        self.coding = self._encoder.coding
+
+    def close(self) -> None:
+        self._encoder.close()
+
+
+@asynccontextmanager
+async def painting(faulty: Faulty, pool: EncoderPool) -> AsyncIterator[Painted]:
+    source = Painted(replace(FAST, open_encoder=faulty.open, pool=pool))
+    source.start()
+    async with asyncio.timeout(TIMEOUT):
+        yield source
+        await source.aclose()
+        await pool.aclose()
+    assert pool.lanes == ()
+
+
+async def test_a_frame_that_an_encoder_failed_with_is_shown_by_the_next_one() -> None:
+    faulty = Faulty(2, 4, 5)
+    async with painting(faulty, EncoderPool(workers=1, input_limit=2, timeout=TIMEOUT)) as source:
+        pictures = aiter(source)
+        access_units = []
+        for shade in (20, 90, 200):
+            source.paint(shade)
+            access_units.append(await anext(pictures))
+        assert shows(access_units, [20, 90, 200])
+        assert [access_unit.is_keyframe for access_unit in access_units] == [True] * 3
+        assert len(faulty.opened) == 4
+        assert (source.pictures, source.changes, source.dropped) == (3, 3, {"overtaken": 0})
+
+
+async def test_a_keyframe_of_a_still_screen_comes_although_the_encoder_fails() -> None:
+    async with painting(Faulty(2), EncoderPool(workers=1, input_limit=2, timeout=TIMEOUT)) as source:
+        pictures = aiter(source)
+        source.paint(90)
+        access_units = [await anext(pictures)]
+        source.request_keyframe()
+        access_units.append(await anext(pictures))
+        assert shows(access_units, [90, 90])
+        assert access_units[1].is_keyframe
+
+
+async def test_an_encoder_that_fails_again_and_again_ends_the_source() -> None:
+    async with painting(Faulty(2, 3, 4), EncoderPool(workers=1, input_limit=2, timeout=TIMEOUT)) as source:
+        pictures = aiter(source)
+        source.paint(20)
+        await anext(pictures)
+        source.paint(90)
+        with pytest.raises(SourceEnded, match="painted: picture 4 failed"):
+            await anext(pictures)
+        with pytest.raises(SourceEnded, match="painted: picture 4 failed"):
+            await anext(aiter(source))
+
+
+async def test_a_stuck_encoder_is_replaced_and_the_newest_frame_shown() -> None:
+    gate = threading.Event()
+    pool = EncoderPool(workers=1, input_limit=2, timeout=0.2)
+    faulty = Faulty(2, stuck=gate)
+    async with painting(faulty, pool) as source:
+        pictures = aiter(source)
+        source.paint(20)
+        access_units = [await anext(pictures)]
+        source.paint(90)
+        following = asyncio.get_running_loop().create_task(anext(pictures))
+        await until(lambda: faulty.pictures == 2)
+        source.paint(200)
+        access_units.append(await following)
+        assert shows(access_units, [20, 200])
+        assert access_units[1].is_keyframe
+        assert source.dropped == {"overtaken": 0, "timed_out": 1}
+        gate.set()
+        await until(lambda: pool.abandoned == 0)
+
+
+async def test_the_end_does_not_wait_for_a_stuck_encoder() -> None:
+    gate = threading.Event()
+    pool = EncoderPool(workers=1, input_limit=2, timeout=TIMEOUT)
+    faulty = Faulty(1, stuck=gate)
+    source = Painted(replace(FAST, open_encoder=faulty.open, pool=pool))
+    source.start()
+    source.paint(20)
+    following = asyncio.get_running_loop().create_task(anext(aiter(source), None))
+    await until(lambda: faulty.pictures == 1)
+    await source.aclose()
+    assert await following is None
+    gate.set()
+    await pool.aclose()
+
+
+async def test_a_closed_pool_ends_the_source() -> None:
+    pool = EncoderPool(workers=1, input_limit=2, timeout=TIMEOUT)
+    await pool.aclose()
+    source = Painted(replace(FAST, pool=pool))
+    source.start()
+    source.paint(1)
+    with pytest.raises(SourceEnded, match="painted: the encoder pool is closed"):
+        await anext(aiter(source))
+    await source.aclose()
+
+
+async def test_the_bit_rate_is_changed_without_a_new_encoder() -> None:
+    faulty = Faulty()
+    async with painting(faulty, EncoderPool(workers=1, input_limit=2, timeout=TIMEOUT)) as source:
+        pictures = aiter(source)
+        for shade, bit_rate in ((20, 50_000_000), (90, 1_000_000), (200, 2_000_000)):
+            source.set_bit_rate(bit_rate)
+            source.paint(shade)
+            access_unit = await anext(pictures)
+            assert access_unit.is_keyframe == (shade == 20)
+            assert [encoder.coding.bit_rate for encoder in faulty.encoders] == [bit_rate]
+
+
+def test_an_encoder_that_is_opened_later_has_the_new_bit_rate() -> None:
+    faulty = Faulty()
+    encoder = FrameEncoder(replace(ENCODING, open_encoder=faulty.open))
+    encoder.set_bit_rate(300_000)
+    encoder.encode(frame(1, 0.0))
+    encoder.set_bit_rate(400_000)
+    encoder.encode(frame(1, 0.0, size=VideoSize(48, 64)))
+    assert [coding.bit_rate for coding in faulty.opened] == [300_000, 400_000]
+    encoder.close()
+
+
 # The end
 
 
@@ -318,7 +487,7 @@ async def test_a_preset_that_libx264_does_not_know() -> None:
     source = Painted(Encoding(bit_rate=1_000_000, frame_rate=30, preset="warp"))
     source.start()
     source.paint(1)
-    with pytest.raises(SourceEnded, match="painted: libx264 does not take 64x48, preset 'warp'"):
+    with pytest.raises(SourceEnded, match="painted: preset is 'warp'"):
         await anext(aiter(source))
     await source.aclose()
 
@@ -326,10 +495,6 @@ async def test_a_preset_that_libx264_does_not_know() -> None:
 def test_a_bit_rate_that_no_encoder_takes() -> None:
     with pytest.raises(EncoderError, match="bit_rate is 5"):
         FrameEncoder(Encoding(bit_rate=5, frame_rate=30, preset="ultrafast")).encode(frame(1, 0.0))
-
-
-def test_there_is_nothing_to_repeat_before_the_first_frame() -> None:
-    assert FrameEncoder(ENCODING).repeat(1.0) is None
 
 
 def test_a_frame_rate_that_is_none() -> None:

@@ -39,6 +39,13 @@ def test_each_parameter_set_is_looked_at_once() -> None:
     assert "B-frames" in playability.complaint(keyframe(*parameter_sets(64, 96, b_frames=True)))
 
 
+def test_b_frames_are_taken_where_they_are_coded_again() -> None:
+    playability = Playability(takes_b_frames=True)
+    assert playability.complaint(keyframe(*parameter_sets(64, 96, b_frames=True))) == ""
+    assert playability.complaint(AccessUnit((SLICE,), 0.1, is_keyframe=False)) == ""
+    assert "no sense" in playability.complaint(keyframe(b"\x67\x42"))
+
+
 @pytest.mark.parametrize("x264", ["bframes=2", "bframes=2:slices=3", "bframes=3:b-pyramid=normal", "bframes=0:cabac=0"])
 @pytest.mark.parametrize(
     ("sps", "may_reorder"),

@@ -97,6 +97,7 @@ class TestAgainstTheDecoder:
         assert profile_of(sps.profile_level_id) == decoder.profile.lower()
         assert sps.profile_level_id == nal[1:4].hex()
         assert sps.frame_rate == 25
+        assert sps.frame_mbs_only == ("interlaced" not in x264)
         assert sps.may_reorder == (decoder.has_b_frames > 0)
         assert sps.seq_parameter_set_id == 0
         assert parse_pps_id(parameter_set(data, NalUnitType.PPS)) == 0

@@ -87,6 +87,7 @@ def test_help_names_every_command(media_service: CommandLine) -> None:
         "demo-phone",
         "config",
         "devices",
+        "doctor",
     }
 
 

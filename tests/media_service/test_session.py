@@ -8,6 +8,7 @@ import pytest
 from capture.input_events import InputEvent, Text
 from capture.source import Source
 from media_service.rtc.egress import Egress
+from media_service.rtc.estimation import NONE
 from media_service.rtc.media_port import MediaPort
 from media_service.session import Session, Surroundings
 from media_service.stream import Stream
@@ -45,7 +46,7 @@ class Scene:
         self.controller = KeepingController()
         self.ended: list[Session] = []
         surroundings = Surroundings(
-            port, CERTIFICATE, self.egress, self.tasks, lambda: (), lambda _: None, connect_timeout=10.0
+            port, CERTIFICATE, self.egress, self.tasks, lambda: (), lambda _: None, 10.0, NONE.open
         )
         stream = Stream("phone-1", self._open, self.egress, lambda _: None)
         self.session = Session(surroundings, stream, self.controller, self.ended.append)

@@ -49,8 +49,8 @@ async def test_sound_goes_on_when_the_source_is_another_one(joined: JoinedEnds) 
         sources[0].keyframe()
         await stream.ready(10)
         assert stream.has_audio
-        viewer = joined.viewer(TRACK, egress.buffer, audio=AUDIO)
-        stream.add(viewer)
+        viewer = joined.viewer(TRACK, egress, audio=AUDIO)
+        stream.renditions.add(viewer, ("42e01f",))
         begin = time.monotonic()
         for index in range(3):
             sources[0].on_audio(AudioPacket(b"first", begin + 0.02 * index, 0.02))

@@ -25,6 +25,8 @@ from tests.rtc.samples import predicted, video_track
 from tests.waiting import until
 
 PATIENCE = 10.0
+BROWSER = ("42e01f", "640c1f")
+"""What its viewers take."""
 
 
 class Watcher:
@@ -85,8 +87,8 @@ class Scene:
         self._watchers += 1
         track = video_track(ssrc=2 * self._watchers + 1000, rtx_ssrc=2 * self._watchers + 1001)
         path = RecordingPath()
-        viewer = self._ends.viewer(track, self.egress.buffer, path, self.stream.lagging)
-        self.stream.add(viewer)
+        viewer = self._ends.viewer(track, self.egress, path, self.stream.renditions.lagging)
+        self.stream.renditions.add(viewer, BROWSER)
         return Watcher(viewer, path, self._ends)
 
     async def close(self) -> None:
@@ -139,8 +141,11 @@ async def test_it_is_ready_with_the_first_picture(scene: Scene) -> None:
     async with asyncio.TaskGroup() as group:
         waiting = [group.create_task(scene.stream.ready(PATIENCE)) for _ in range(2)]
         (await scene.source()).keyframe(width=64, height=96)
-    assert {(sps.result().width, sps.result().height) for sps in waiting} == {(64, 96)}
-    assert (await scene.stream.ready(PATIENCE)) == waiting[0].result()
+    sps = scene.stream.sps
+    assert sps is not None
+    assert (sps.width, sps.height) == (64, 96)
+    assert {profile.result() for profile in waiting} == {sps.profile_level_id}
+    assert (await scene.stream.ready(PATIENCE)) == sps.profile_level_id
     assert scene.states == [(StreamState.RUNNING, "a test pushes")]
     assert scene.stream.facts is not None
     counters = scene.stream.captured["pushed"]
@@ -242,15 +247,16 @@ async def test_b_frames_are_refused(scene: Scene) -> None:
     scene.start()
     (await scene.source()).keyframe(b_frames=True)
     error = await failure_of(scene.stream.ready(PATIENCE))
-    assert (error.code, error.retry_after) == ("b_frames_unsupported", None)
-    assert "2 pictures out of order" in str(error)
+    assert (error.code, error.retry_after) == ("unplayable_video", None)
+    assert "2 out of order" in str(error)
 
 
 async def test_a_turned_screen_changes_the_size(scene: Scene) -> None:
     source = await scene.running()
     source.keyframe(width=96, height=64)
     await scene.pushed(2)
-    sps = await scene.stream.ready(PATIENCE)
+    sps = scene.stream.sps
+    assert sps is not None
     assert (sps.width, sps.height) == (96, 64)
 
 
@@ -398,7 +404,7 @@ async def test_a_keyframe_that_does_not_come_is_asked_for_again_while_a_viewer_w
     source = await scene.running(331)
     gone = scene.join()
     assert source.keyframe_requests == 1
-    scene.stream.remove(gone.viewer)
+    scene.stream.renditions.remove(gone.viewer)
     helped = scene.join()
     keyframe = source.keyframe()
     source.predicted(330)
@@ -425,14 +431,14 @@ async def test_a_viewer_that_asks_often_is_looked_at_once(scene: Scene) -> None:
     scene.keyframe_on_demand = True
     await scene.running(331)
     watcher = scene.join()
-    pending = scene.stream.viewers[watcher.viewer]
+    pending = scene.stream.renditions.source.viewers[watcher.viewer]
     assert pending is not None
     for _ in range(3):
-        scene.stream.lagging(watcher.viewer, "pli")
-        replaced, pending = pending, scene.stream.viewers[watcher.viewer]
+        scene.stream.renditions.lagging(watcher.viewer, "pli")
+        replaced, pending = pending, scene.stream.renditions.source.viewers[watcher.viewer]
         assert pending is not None
         assert (replaced.cancelled(), pending.cancelled()) == (True, False)
-    scene.stream.remove(watcher.viewer)
+    scene.stream.renditions.remove(watcher.viewer)
     assert pending.cancelled()
 
 
@@ -440,9 +446,9 @@ async def test_who_falls_behind_while_it_waits_for_a_keyframe_is_left_alone_as_l
     scene.keyframe_on_demand = True
     await scene.running(331)
     watcher = scene.join()
-    reminder = scene.stream.viewers[watcher.viewer]
+    reminder = scene.stream.renditions.source.viewers[watcher.viewer]
     watcher.viewer.fell_behind("buffer_full")
-    pending = scene.stream.viewers[watcher.viewer]
+    pending = scene.stream.renditions.source.viewers[watcher.viewer]
     assert reminder is not None
     assert pending is not None
     assert reminder.cancelled()
@@ -467,9 +473,9 @@ async def test_nobody_is_caught_up_while_live_pictures_are_late(scene: Scene) ->
     await scene.pushed(4)
     watcher.path.is_full = False
     watcher.arrived()
-    pending = scene.stream.viewers[watcher.viewer]
+    pending = scene.stream.renditions.source.viewers[watcher.viewer]
     another_late_picture()
-    await until(lambda: scene.stream.viewers[watcher.viewer] is not pending)
+    await until(lambda: scene.stream.renditions.source.viewers[watcher.viewer] is not pending)
     assert watcher.following is Following.WAITING
     is_late = False
     await until(lambda: watcher.following is Following.LIVE)
@@ -481,14 +487,14 @@ async def test_a_viewer_who_left_gets_nothing(scene: Scene) -> None:
     gone, staying = scene.join(), scene.join()
     await until(lambda: gone.following is staying.following is Following.LIVE)
     gone.arrived()
-    scene.stream.remove(gone.viewer)
+    scene.stream.renditions.remove(gone.viewer)
     source.keyframe()
     source.predicted()
     await scene.pushed(5)
     for reason in ("pli", "buffer_full"):
-        scene.stream.lagging(gone.viewer, reason)
+        scene.stream.renditions.lagging(gone.viewer, reason)
     assert gone.following is not Following.REPLAYING
-    assert list(scene.stream.viewers) == [staying.viewer]
+    assert list(scene.stream.renditions.viewers) == [staying.viewer]
     assert gone.path.datagrams == []
     assert staying.viewer.counters.pictures_sent == 5
 
@@ -536,7 +542,10 @@ async def test_a_stream_that_reconnects_is_ready_when_pictures_come_again(scene:
         again = await scene.source(2)
         assert not waiting.done()
         again.keyframe(width=96, height=64)
-    assert (waiting.result().width, waiting.result().height) == (96, 64), "what comes now, not what came before"
+    sps = scene.stream.sps
+    assert sps is not None
+    assert (sps.width, sps.height) == (96, 64), "what comes now, not what came before"
+    assert waiting.result() == sps.profile_level_id
     assert scene.stream.state is StreamState.RUNNING
 
 

@@ -16,8 +16,8 @@ from tests.rtc.samples import TRACK
 
 async def test_viewers_who_left_still_count() -> None:
     ends = await joined_ends()
-    buffer = Egress(lambda _: None).buffer
-    gone, present = ends.viewer(TRACK, buffer), ends.viewer(TRACK, buffer)
+    egress = Egress(lambda _: None)
+    gone, present = ends.viewer(TRACK, egress), ends.viewer(TRACK, egress)
     for viewer, packets in ((gone, 10), (present, 5)):
         viewer.counters.packets_sent = packets
         viewer.counters.nack_count = 1
@@ -33,10 +33,10 @@ async def test_viewers_who_left_still_count() -> None:
 
 async def test_sound_that_was_sent_still_counts() -> None:
     ends = await joined_ends()
-    buffer = Egress(lambda _: None).buffer
+    egress = Egress(lambda _: None)
     track = AudioTrack("2", 7, 111, None)
-    gone, present = ends.viewer(TRACK, buffer, audio=track), ends.viewer(TRACK, buffer, audio=track)
-    silent = ends.viewer(TRACK, buffer)
+    gone, present = ends.viewer(TRACK, egress, audio=track), ends.viewer(TRACK, egress, audio=track)
+    silent = ends.viewer(TRACK, egress)
     for viewer, packets in ((gone, 10), (present, 5)):
         assert viewer.audio is not None
         viewer.audio.counters.packets_sent = packets

@@ -10,12 +10,14 @@ from pylibsrtp import Session
 
 from benchmarks.dtls import DtlsEndpoint, Identity, SrtpSessions
 from media_service.rtc import rtcp
+from media_service.rtc.bandwidth import BandwidthEstimator
 from media_service.rtc.dtls import Certificate, DtlsTransport
 from media_service.rtc.path import Path
 from media_service.rtc.srtp import PacketBuffer
 from media_service.rtc.stun import TransportAddress
 from media_service.rtc.template import Run
-from media_service.rtc.viewer import Viewer
+from media_service.rtc.unlimited import Unlimited
+from media_service.rtc.viewer import Outlet, Viewer
 from signaling.jsep import AudioTrack, VideoTrack
 
 CERTIFICATE = Certificate.generateCertificate()
@@ -54,6 +56,17 @@ class RecordingPath:
         return taken
 
 
+class StillOutlet:
+    """A `viewer.Outlet` without a clock: who waits is served by the test."""
+
+    def __init__(self, buffer: PacketBuffer | None = None) -> None:
+        self.buffer = buffer or PacketBuffer()
+        self.attended: list[Viewer] = []
+
+    def attend(self, viewer: Viewer) -> None:
+        self.attended.append(viewer)
+
+
 class Lagging:
     """What viewers asked their stream for."""
 
@@ -88,13 +101,18 @@ class JoinedEnds:
     def viewer(
         self,
         track: VideoTrack,
-        buffer: PacketBuffer,
+        outlet: Outlet,
         path: Path | None = None,
         lagging: Callable[[Viewer, str], None] | None = None,
         audio: AudioTrack | None = None,
+        estimator: BandwidthEstimator | None = None,
     ) -> Viewer:
-        """A viewer on this transport, which tracks of other SSRCs may share, and on `self.path` or another."""
-        return Viewer(track, self.dtls, path or self.path, buffer, lagging or self.lagging, audio)
+        """A viewer on this transport, which tracks of other SSRCs may share, and on `self.path` or another.
+
+        Without an `estimator` its path carries everything.
+        """
+        estimator = estimator or Unlimited()
+        return Viewer(track, self.dtls, path or self.path, outlet, estimator, lagging or self.lagging, audio)
 
     def received(self, path: RecordingPath | None = None) -> list[RtpPacket]:
         """The RTP packets sent on `self.path` or another since the last call, decrypted."""

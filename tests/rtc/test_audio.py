@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 
 from encoders.audio_packet import CLOCK_RATE, AudioPacket
 from media_service.rtc.audio import LARGEST_PACKET, AudioTimeline, Soundtrack, Stamp
-from media_service.rtc.srtp import PacketBuffer
 from media_service.rtc.viewer import Viewer
 from signaling.jsep import AudioTrack
-from tests.rtc.joined import JoinedEnds, RecordingPath
+from tests.rtc.joined import JoinedEnds, RecordingPath, StillOutlet
 from tests.rtc.samples import TRACK, video_track
 
 AUDIO = AudioTrack(mid="2", ssrc=0x33333333, payload_type=111, mid_extension=4)
@@ -86,9 +85,9 @@ class Scene:
 
     def __init__(self, ends: JoinedEnds, audio: AudioTrack | None = AUDIO) -> None:
         self.ends = ends
-        self.buffer = PacketBuffer()
-        self.viewer = ends.viewer(TRACK, self.buffer, audio=audio)
-        self.soundtrack = Soundtrack(self.buffer)
+        self.outlet = StillOutlet()
+        self.viewer = ends.viewer(TRACK, self.outlet, audio=audio)
+        self.soundtrack = Soundtrack(self.outlet.buffer)
 
     def push(self, *packets: AudioPacket, viewers: list[Viewer] | None = None) -> None:
         for each in packets:
@@ -141,8 +140,8 @@ async def test_all_viewers_get_it_each_by_its_own_numbers(scene: Scene, joined: 
     for number in range(3):
         path = RecordingPath()
         audio = AudioTrack("2", 0x40 + number, 96 + number, 4 if number else None)
-        others.append((path, audio, joined.viewer(video_track(ssrc=number), scene.buffer, path, audio=audio)))
-    without = joined.viewer(video_track(ssrc=9), scene.buffer, RecordingPath())
+        others.append((path, audio, joined.viewer(video_track(ssrc=number), scene.outlet, path, audio=audio)))
+    without = joined.viewer(video_track(ssrc=9), scene.outlet, RecordingPath())
     scene.push(packet(0), packet(1), viewers=[scene.viewer, without, *(viewer for _, _, viewer in others)])
     assert len(joined.received()) == 2
     for path, audio, _ in others:

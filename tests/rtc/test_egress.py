@@ -10,12 +10,14 @@ from aiortc.codecs.h264 import H264PayloadDescriptor
 
 from encoders.access_unit import AccessUnit
 from encoders.annexb import to_annexb
+from media_service.rtc.bandwidth import Probe
 from media_service.rtc.egress import Egress
 from media_service.rtc.picture import GopCache, Picture
 from media_service.rtc.replay import Replay
 from media_service.rtc.stun import TransportAddress
 from media_service.rtc.template import Run
 from media_service.rtc.viewer import Following, Viewer
+from tests.rtc.estimators import SetEstimator
 from tests.rtc.joined import JoinedEnds, RecordingPath
 from tests.rtc.samples import keyframe, predicted, video_track
 from tests.waiting import until
@@ -52,10 +54,10 @@ class Stage:
         self.viewers: dict[Viewer, None] = {}
         self.sent: list[AccessUnit] = []
 
-    def add_viewer(self, path: Any) -> Viewer:
-        """A viewer that waits for a keyframe."""
+    def add_viewer(self, path: Any, estimator: SetEstimator | None = None) -> Viewer:
+        """A viewer that waits for a keyframe; without an `estimator` its path carries everything."""
         ssrc = 2 * len(self.viewers) + 1000
-        viewer = self.ends.viewer(video_track(ssrc=ssrc, rtx_ssrc=ssrc + 1), self.egress.buffer, path)
+        viewer = self.ends.viewer(video_track(ssrc=ssrc, rtx_ssrc=ssrc + 1), self.egress, path, estimator=estimator)
         self.viewers[viewer] = None
         return viewer
 
@@ -131,7 +133,7 @@ async def test_viewers_of_different_shapes_share_a_picture(stage: Stage) -> None
     with_extensions, without = RecordingPath(), RecordingPath()
     stage.add_viewer(with_extensions)
     bare = video_track(ssrc=5000, mid_extension=None, absolute_send_time_extension=None, playout_delay_extension=None)
-    stage.viewers[stage.ends.viewer(bare, stage.egress.buffer, without)] = None
+    stage.viewers[stage.ends.viewer(bare, stage.egress, without)] = None
     stage.push(is_keyframe=True)
     await stage.idle()
     assert stage.arrived(with_extensions) == stage.arrived(without) == stage.expected(1)
@@ -469,3 +471,100 @@ async def test_nothing_is_sent_after_the_end(stage: Stage) -> None:
     for _ in range(5):
         await asyncio.sleep(0)
     assert path.datagrams == []
+
+
+async def test_what_a_path_does_not_carry_at_once_follows(stage: Stage) -> None:
+    fast, slow = RecordingPath(), RecordingPath()
+    stage.add_viewer(fast)
+    viewer = stage.add_viewer(slow, SetEstimator(2_000_000))
+    stage.push(is_keyframe=True, size=10_000)
+    stage.push()
+    await stage.idle()
+    assert stage.arrived(fast) == stage.expected(1, 2)
+    assert viewer.counters.pictures_sent == 0
+    await until(lambda: not viewer.waiting_seconds)
+    assert stage.arrived(slow) == stage.expected(1, 2)
+    assert not viewer.drops
+
+
+async def test_a_keyframe_is_asked_for_until_it_comes(stage: Stage) -> None:
+    path = RecordingPath()
+    estimator = SetEstimator(2_000_000)
+    viewer = stage.add_viewer(path, estimator)
+    stage.push(is_keyframe=True)
+    await stage.idle()
+    estimator.bit_rate = 100_000
+    stage.push(size=40_000)
+    await until(lambda: len(stage.ends.lagging.reasons) >= 2)
+    assert set(stage.ends.lagging.reasons) == {"congested"}
+    estimator.bit_rate = 2_000_000
+    stage.push(is_keyframe=True)
+    await until(lambda: viewer.counters.pictures_sent == 2)
+    assert stage.arrived(path) == stage.expected(1, 3)
+
+
+async def test_a_replay_goes_as_fast_as_the_path(stage: Stage) -> None:
+    stage.push(is_keyframe=True, size=5000)
+    for _ in range(29):
+        stage.push()
+    path = RecordingPath()
+    viewer = stage.add_viewer(path, SetEstimator(2_000_000))
+    stage.egress.replay(Replay(viewer, stage.cache))
+    most = 0.0
+    while viewer.following is Following.REPLAYING:
+        most = max(most, viewer.waiting_seconds)
+        await asyncio.sleep(0)
+    assert 0 < most < 0.25, "the rest of the keyframe is the most that waits"
+    assert stage.following(viewer) is Following.LIVE
+    stage.push()
+    await until(lambda: not viewer.waiting_seconds and viewer.counters.pictures_sent == 31)
+    assert stage.arrived(path) == stage.expected(*range(1, 32))
+    assert not viewer.drops
+
+
+async def test_a_replay_that_turns_out_to_take_too_long_is_given_up(stage: Stage) -> None:
+    stage.push(is_keyframe=True, size=5000)
+    for _ in range(29):
+        stage.push(size=10_000)
+    path, estimator = RecordingPath(), SetEstimator(10_000_000)
+    viewer = stage.add_viewer(path, estimator)
+    stage.egress.replay(Replay(viewer, stage.cache))
+    await until(lambda: viewer.counters.pictures_sent, pause=0)
+    estimator.bit_rate = 500_000
+    await until(lambda: stage.following(viewer) is Following.WAITING)
+    assert viewer.has_gap
+    assert set(stage.ends.lagging.reasons) <= {"congested"}
+    await until(lambda: stage.ends.lagging.reasons)
+    stage.push(is_keyframe=True, size=500)
+    await until(lambda: viewer.picture_number == 31 and not viewer.waiting_seconds)
+    assert stage.following(viewer) is Following.LIVE
+    assert stage.arrived(path).endswith(stage.expected(31))
+
+
+async def test_whoever_has_something_to_gain_is_probed(stage: Stage) -> None:
+    path, other = RecordingPath(), RecordingPath()
+    estimator, content = SetEstimator(2_000_000), SetEstimator(2_000_000)
+    viewer, contented = stage.add_viewer(path, estimator), stage.add_viewer(other, content)
+    stage.push(is_keyframe=True)
+    await stage.idle()
+    estimator.probes.append(Probe(4_000_000, 0.05))
+    viewer.wanted_bit_rate = 4_000_000
+    await until(lambda: len(estimator.asked) >= 2)
+    assert viewer.counters.padding_packets_sent > 2
+    viewer.close()
+    asked = len(estimator.asked)
+    contented.wanted_bit_rate = 5_000_000
+    await until(lambda: len(content.asked) >= 2)
+    assert len(estimator.asked) == asked
+
+
+async def test_nobody_is_served_after_the_end(stage: Stage) -> None:
+    path = RecordingPath()
+    viewer = stage.add_viewer(path, SetEstimator(1_000_000))
+    stage.push(is_keyframe=True, size=10_000)
+    await stage.idle()
+    stage.egress.close()
+    before = len(path.datagrams)
+    await asyncio.sleep(0.02)
+    assert viewer.waiting_seconds > 0
+    assert len(path.datagrams) == before

@@ -46,19 +46,28 @@ def test_sound_has_its_mid_only() -> None:
     assert audio_shape(AudioTrack("2", 1, 111, None), 16).header(111, b"") == bytes((0x80, 111)) + bytes(10)
 
 
-@given(identifiers, identifiers, identifiers, st.binary(min_size=3, max_size=3), st.booleans())
+@given(identifiers, identifiers, identifiers, identifiers, st.binary(min_size=3, max_size=3), st.booleans())
 def test_any_choice_of_extensions(
-    mid: int | None, send_time: int | None, playout_delay: int | None, value: bytes, marker: bool
+    mid: int | None,
+    send_time: int | None,
+    number: int | None,
+    playout_delay: int | None,
+    value: bytes,
+    marker: bool,
 ) -> None:
-    used = [each for each in (mid, send_time, playout_delay) if each is not None]
+    used = [each for each in (mid, send_time, number, playout_delay) if each is not None]
     assume(len(set(used)) == len(used))
     track = video_track(
-        mid="video", mid_extension=mid, absolute_send_time_extension=send_time, playout_delay_extension=playout_delay
+        mid="video",
+        mid_extension=mid,
+        absolute_send_time_extension=send_time,
+        playout_delay_extension=playout_delay,
+        transport_sequence_extension=number,
     )
-    shape = packet_shape(track, 16)
+    shape = packet_shape(track, 16, numbers_packets=True)
     header = shape.header(TRACK.payload_type, value, marker=marker)
-    wanted = {mid: b"video", send_time: value, playout_delay: b"\0\0\0"}
-    assert extensions_of(header) == {number: content for number, content in wanted.items() if number is not None}
+    wanted = {mid: b"video", send_time: value, number: b"\0\0", playout_delay: b"\0\0\0"}
+    assert extensions_of(header) == {each: content for each, content in wanted.items() if each is not None}
     packet = oracle.RtpPacket.parse(header)
     assert (packet.payload_type, packet.marker) == (TRACK.payload_type, marker)
     assert (packet.sequence_number, packet.timestamp, packet.ssrc, packet.payload) == (0, 0, 0, b"")
@@ -66,6 +75,20 @@ def test_any_choice_of_extensions(
     if send_time is not None:
         offset = 12 + shape.send_time_offset
         assert header[offset : offset + 3] == value
+    if number is not None:
+        written = bytearray(header)
+        offset = 12 + shape.transport_sequence_offset
+        written[offset : offset + 2] = b"\x12\x34"
+        assert extensions_of(bytes(written))[number] == b"\x12\x34"
+    else:
+        assert shape.transport_sequence_offset == 0
+
+
+def test_packets_are_not_numbered_unless_somebody_counts() -> None:
+    track = video_track(transport_sequence_extension=7)
+    assert packet_shape(track, 16) is packet_shape(TRACK, 16)
+    assert packet_shape(track, 16, numbers_packets=True) is not packet_shape(TRACK, 16)
+    assert packet_shape(TRACK, 16, numbers_packets=True) is packet_shape(TRACK, 16)
 
 
 def test_a_mid_too_long_for_a_one_byte_element_is_left_out() -> None:

@@ -3,15 +3,26 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media_service.rtc.history import HISTORY_SECONDS, History, SentPacket, SentPicture
+from media_service.rtc.header_extensions import packet_shape
+from media_service.rtc.history import HISTORY_SECONDS, History, SentBurst, SentPacket
+from tests.rtc.samples import TRACK
 
 ROUND_TRIP = 0.05
 
 
-def sent(first_sequence: int, count: int, at: float) -> SentPicture:
-    """A picture whose payloads say which packet they are."""
+SHAPE = packet_shape(TRACK, 16)
+
+
+def sent(first_sequence: int, count: int, at: float, *, ends_picture: bool = True) -> SentBurst:
+    """A picture, or a part of one, whose payloads say which packet they are."""
     payloads = tuple(b"%d" % (first_sequence + index) for index in range(count))
-    return SentPicture(first_sequence, payloads, first_sequence * 10, b"\0\0\1", at)
+    timestamp, number = first_sequence * 10, first_sequence + 7000
+    return SentBurst(first_sequence, payloads, timestamp, b"\0\0\1", at, SHAPE, ends_picture, number)
+
+
+def packet(sequence: int, timestamp: int, *, is_last: bool) -> SentPacket:
+    """The packet as `sent` had it sent."""
+    return SentPacket(sequence, b"%d" % sequence, timestamp, b"\0\0\1", is_last, SHAPE, sequence + 7000)
 
 
 def test_nothing_was_sent() -> None:
@@ -23,9 +34,9 @@ def test_a_packet_is_found_as_it_was_sent() -> None:
     history.add(sent(100, 3, 1.0))
     history.add(sent(103, 1, 1.1))
     assert history.find(99) is None
-    assert history.find(100) == SentPacket(b"100", 1000, b"\0\0\1", is_last=False)
-    assert history.find(102) == SentPacket(b"102", 1000, b"\0\0\1", is_last=True)
-    assert history.find(103) == SentPacket(b"103", 1030, b"\0\0\1", is_last=True)
+    assert history.find(100) == packet(100, 1000, is_last=False)
+    assert history.find(102) == packet(102, 1000, is_last=True)
+    assert history.find(103) == packet(103, 1030, is_last=True)
     assert history.find(104) is None
 
 
@@ -89,3 +100,44 @@ def test_a_steady_thousand_per_second_is_granted_for_ever() -> None:
         now += 0.001
         assert history.may_repeat(number & 0xFFFF, now, ROUND_TRIP)
     assert not history.may_repeat(19_999, now, ROUND_TRIP)
+
+
+def test_a_part_of_a_picture_has_no_last_packet() -> None:
+    history = History()
+    history.add(sent(100, 3, 1.0, ends_picture=False))
+    history.add(sent(103, 2, 1.1))
+    assert history.find(102) == packet(102, 1000, is_last=False)
+    assert history.find(104) == packet(104, 1030, is_last=True)
+
+
+def test_what_is_given_up_is_known_as_such() -> None:
+    history = History()
+    assert not history.is_abandoned(5)
+    history.add(sent(0xFFFE, 4, 1.0))
+    history.abandon(0x10000)
+    history.abandon(0xFFFF)
+    abandoned = [number & 0xFFFF for number in range(0xFFF0, 0x10002) if history.is_abandoned(number & 0xFFFF)]
+    assert abandoned == [*range(0xFFF0, 0x10000)]
+
+
+def test_large_packets_of_late_are_found() -> None:
+    history = History()
+    for number in range(50):
+        payloads = (bytes(1180), bytes(1180), bytes(100 + number))
+        history.add(SentBurst(3 * number, payloads, number, b"", 1 + number / 100, SHAPE, True, 0))
+    found = history.large_packets(6)
+    assert [len(each.payload) for each in found] == [1180] * 6
+    assert min(each.sequence for each in found) >= 3 * 47
+    history.abandon(3 * 49)
+    assert [each.sequence for each in history.large_packets(6)] == [148, 147, 149]
+    history.abandon(3 * 50)
+    assert history.large_packets(6) == []
+
+
+def test_small_packets_are_better_than_none() -> None:
+    history = History()
+    for number in range(2000):
+        history.add(SentBurst(number, (bytes(1 + number % 200),), number, b"", 1.0, SHAPE, True, 0))
+    found = history.large_packets(5)
+    assert [len(each.payload) for each in found] == [200, 200, 199, 199, 198]
+    assert min(each.sequence for each in found) > 1500

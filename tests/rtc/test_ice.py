@@ -132,3 +132,23 @@ def test_remote_candidates_are_bounded_and_known_once(browser: Browser) -> None:
     assert browser.agent.add_candidates(candidates) == tuple(candidates[2:16])
     assert browser.agent.add_candidates(candidates) == ()
     assert browser.agent.candidates == tuple(candidates[:16])
+
+
+def test_the_round_trip_is_that_of_an_authentic_answer(browser: Browser) -> None:
+    agent = browser.agent
+
+    def answer(password: str, kind: oracle.Class = oracle.Class.RESPONSE) -> stun.StunMessage:
+        message = oracle.Message(oracle.Method.BINDING, kind, transaction_id=bytes(12))
+        message.add_message_integrity(password.encode())
+        parsed = stun.parse(bytes(message))
+        assert parsed is not None
+        return parsed
+
+    agent.check_answered(answer(REMOTE.password), 10.0, 10.02)
+    assert agent.round_trip is None, "there were no credentials to check it by"
+    agent.remote = REMOTE
+    agent.check_answered(answer("wrong"), 10.0, 10.02)
+    agent.check_answered(answer(REMOTE.password, oracle.Class.ERROR), 10.0, 10.02)
+    assert agent.round_trip is None
+    agent.check_answered(answer(REMOTE.password), 10.0, 10.02)
+    assert agent.round_trip == pytest.approx(0.02)

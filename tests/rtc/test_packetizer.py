@@ -4,7 +4,7 @@ from aiortc.codecs.h264 import H264PayloadDescriptor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media_service.rtc.packetizer import MAX_PAYLOAD, packetize
+from media_service.rtc.packetizer import MAX_PAYLOAD, depacketize, packetize
 from tests.rtc.samples import nal_unit
 
 STAP_A, FU_A = 24, 28
@@ -31,6 +31,11 @@ def depayloaded(payloads: tuple[bytes, ...]) -> bytes:
 @given(nal_unit_lists())
 def test_a_receiver_gets_the_same_nal_units(nal_units: list[bytes]) -> None:
     assert depayloaded(packetize(nal_units)) == b"".join(b"\0\0\0\1" + each for each in nal_units)
+
+
+@given(nal_unit_lists())
+def test_payloads_are_put_together_again(nal_units: list[bytes]) -> None:
+    assert depacketize(packetize(nal_units)) == tuple(nal_units)
 
 
 @given(nal_unit_lists())

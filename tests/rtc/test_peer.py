@@ -66,7 +66,7 @@ def send(watched: Watched, number: int, encoder: H264Encoder) -> None:
     now = time.monotonic()
     picture = Picture(encoder.encode(next(moving_frames(WIDTH, HEIGHT, 1, noise=True)), now), number, now)
     send_time = absolute_send_time(now)
-    batches = templates(picture.payloads, viewer.shape, watched.buffer, send_time)
+    batches = templates(picture.payloads, viewer.shape, watched.outlet.buffer, send_time)
     viewer.send(picture, batches, picture.timestamp, send_time, now)
 
 
@@ -98,6 +98,21 @@ async def test_our_offer_is_answered(watched: Watched, watcher: Watcher) -> None
     await until(lambda: watcher.connection.connectionState == "connected")
     assert watched.paths[-1].protocol == "udp"
     assert watched.peer.ice.is_nominated
+
+
+async def test_a_path_is_measured(watched: Watched, watcher: Watcher) -> None:
+    await watched.connect(await watcher.join(watched))
+    await until(lambda: watched.peer.ice.round_trip is not None)
+    assert watched.peer.ice.round_trip is not None
+    assert 0 < watched.peer.ice.round_trip < 10
+
+
+async def test_a_path_that_was_there_before_the_answer_is_measured(watched: Watched, watcher: Watcher) -> None:
+    negotiated = await watcher.join(watched)
+    await until(lambda: watched.peer.ice.path is not None)
+    assert watched.peer.ice.round_trip is None, "nobody can be asked without credentials"
+    await watched.connect(negotiated)
+    await until(lambda: watched.peer.ice.round_trip is not None)
 
 
 async def test_feedback_reaches_the_viewer(watched: Watched, watcher: Watcher) -> None:

@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 
 from media_service.rtc.picture import CLOCK_RATE, GopCache, Picture
 from media_service.rtc.replay import Replay
-from media_service.rtc.srtp import PacketBuffer
 from media_service.rtc.viewer import Viewer
-from tests.rtc.joined import JoinedEnds
+from tests.rtc.joined import JoinedEnds, StillOutlet
 from tests.rtc.samples import TRACK, group
 
 INTERVAL = CLOCK_RATE // 30
@@ -38,7 +37,7 @@ def taken(replay: Replay, count: int | None = None) -> list[tuple[int, int]]:
 
 @pytest.fixture
 def viewer(joined: JoinedEnds) -> Viewer:
-    return joined.viewer(TRACK, PacketBuffer())
+    return joined.viewer(TRACK, StillOutlet())
 
 
 def test_a_new_viewer_ends_at_the_newest_pictures_own_timestamp(viewer: Viewer) -> None:
@@ -150,3 +149,20 @@ def test_a_viewer_who_misses_nothing_is_at_the_end_at_once(viewer: Viewer) -> No
     pictures = group(10)
     viewer.has_gap, viewer.picture_number, viewer.last_timestamp = False, pictures[-1].number, pictures[-1].timestamp
     assert taken(Replay(viewer, filled(pictures))) == []
+
+
+def test_what_is_left_of_it(viewer: Viewer) -> None:
+    pictures = group(10)
+    cache = filled(pictures)
+    replay = Replay(viewer, cache)
+    assert replay.octets_left == sum(picture.octets for picture in pictures)
+    taken(replay, 4)
+    assert replay.octets_left == sum(picture.octets for picture in pictures[4:])
+    filled(group(3, first=11, begin=102.0), cache)
+    assert replay.octets_left == cache.octets
+    taken(replay)
+    assert replay.octets_left == 0
+    viewer.has_gap, viewer.picture_number = False, 12
+    assert Replay(viewer, cache).octets_left == cache.pictures[-1].octets
+    cache.clear()
+    assert replay.octets_left == 0

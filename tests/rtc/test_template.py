@@ -101,3 +101,21 @@ def test_the_send_time_can_be_found_in_every_packet(send_time_extension: int | N
     (template,) = templates(payloads, shape, PacketBuffer(), SEND_TIME)
     found = [template.data[offset : offset + 3] for offset in template.send_time_offsets]
     assert found == ([SEND_TIME] * len(payloads) if send_time_extension else [])
+
+
+@given(payload_sizes, st.booleans())
+def test_it_says_how_large_its_packets_are(sizes: list[int], ends_picture: bool) -> None:
+    buffer, shape = PacketBuffer(), packet_shape(video_track(), 16)
+    payloads = tuple(bytes(size) for size in sizes)
+    (template,) = templates(payloads, shape, buffer, SEND_TIME, ends_picture=ends_picture)
+    assert template.sizes == tuple(shape.header_size + size + 16 for size in sizes)
+    assert template.octets == sum(template.sizes) == sum(len(run.view) for run in template.runs)
+
+
+def test_a_part_of_a_picture_does_not_end_it() -> None:
+    payloads = packetize([nal_unit(5, 130 * 1178)])
+    buffer, shape = PacketBuffer(), packet_shape(video_track(), 16)
+    for template in templates(payloads, shape, buffer, SEND_TIME, ends_picture=False):
+        laid_out(buffer, template, 0, 0, 1)
+        for _, at, size in template.packets:
+            assert RtpPacket.parse(bytes(buffer.data[at - 2 : at - 2 + size])).marker == 0

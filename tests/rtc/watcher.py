@@ -13,12 +13,12 @@ from media_service.rtc.dtls import DtlsTransport
 from media_service.rtc.media_port import MediaPort
 from media_service.rtc.path import Path
 from media_service.rtc.peer import Peer
-from media_service.rtc.srtp import PacketBuffer
+from media_service.rtc.unlimited import Unlimited
 from media_service.rtc.viewer import Viewer, ntp_time
 from signaling.answerer import create_answer, parse_offer
 from signaling.jsep import Negotiated
 from signaling.offerer import accept_answer, create_offer
-from tests.rtc.joined import CERTIFICATE, Lagging
+from tests.rtc.joined import CERTIFICATE, Lagging, StillOutlet
 
 PROFILE = "42c01f"
 
@@ -29,7 +29,7 @@ class Watched:
     def __init__(self, port: MediaPort) -> None:
         self.port = port
         self.peer = Peer(port, CERTIFICATE, self)
-        self.buffer = PacketBuffer()
+        self.outlet = StillOutlet()
         self.viewer: Viewer | None = None
         self.lagging = Lagging()
         self.negotiated: Negotiated | None = None
@@ -66,7 +66,7 @@ class Watched:
 
     def _connected(self, dtls: DtlsTransport, path: Path) -> None:
         assert self.negotiated is not None
-        self.viewer = Viewer(self.negotiated.video, dtls, path, self.buffer, self.lagging)
+        self.viewer = Viewer(self.negotiated.video, dtls, path, self.outlet, Unlimited(), self.lagging)
 
 
 class Watcher:

@@ -14,6 +14,7 @@ from capture.errors import DeviceNotFound, InputRejected
 from capture.input_events import InputEvent, Text
 from signaling import http
 from signaling.answerer import create_answer, parse_offer
+from signaling.choices import QualityChoice, QualityLevel
 from signaling.errors import Conflict, Full, NotFound
 from signaling.jsep import Candidate, IceCredentials, Negotiated, OfferedMedia, TrickleFragment
 from signaling.messages import StateChange
@@ -39,6 +40,8 @@ class MemorySession:
     end_of_candidates: bool = False
     events: list[InputEvent] = field(default_factory=list)
     keyframe_requests: int = 0
+    wants_sound: bool = True
+    quality: QualityChoice = field(default_factory=lambda: QualityChoice(QualityLevel.AUTO))
     closed_because: str | None = None
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     input_gate: asyncio.Event = field(default_factory=asyncio.Event)
@@ -91,6 +94,14 @@ class MemorySession:
 
     def request_keyframe(self) -> None:
         self.keyframe_requests += 1
+
+    def choose_sound(self, is_wanted: bool) -> None:
+        self.wants_sound = is_wanted
+
+    def choose_quality(self, choice: QualityChoice) -> None:
+        if choice.level is QualityLevel.P1080:
+            raise Conflict("the phone is smaller than 1080p", code="quality_unavailable")
+        self.quality = choice
 
     def statistics(self) -> dict[str, float | int | str | None]:
         return {"packetsSent": 12, "roundTripTime": 0.025}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from signaling.answerer import create_answer, parse_offer
 from signaling.errors import MalformedSdp, NoCommonCodec
-from signaling.jsep import AudioTrack, Candidate, DataChannels, Negotiated
+from signaling.jsep import AudioTrack, BandwidthFeedback, Candidate, DataChannels, Negotiated
 from signaling.sdp import MAX_DESCRIPTION_SIZE
 from tests.signaling.samples import LOCAL, description, edited
 
@@ -16,9 +16,22 @@ VIDEO_DATA = description("chromium_video_data")
 AUDIO_VIDEO_DATA = description("chromium_audio_video_data")
 
 
-def answer(offer: str, profile_level_id: str = "42c01f", *, audio_ssrc: int | None = None) -> tuple[str, Negotiated]:
+def answer(
+    offer: str,
+    profile_level_id: str = "42c01f",
+    *,
+    audio_ssrc: int | None = None,
+    feedback: BandwidthFeedback = BandwidthFeedback.REMB,
+) -> tuple[str, Negotiated]:
     return create_answer(
-        parse_offer(offer), profile_level_id, LOCAL, session_id=7, ssrc=1000, rtx_ssrc=1001, audio_ssrc=audio_ssrc
+        parse_offer(offer),
+        profile_level_id,
+        LOCAL,
+        session_id=7,
+        ssrc=1000,
+        rtx_ssrc=1001,
+        audio_ssrc=audio_ssrc,
+        feedback=feedback,
     )
 
 
@@ -259,6 +272,40 @@ def test_only_what_was_offered_is_answered() -> None:
     assert negotiated.video.rtx_payload_type is None
     assert not negotiated.video.nack
     assert not negotiated.video.goog_remb
+
+
+TRANSPORT_SEQUENCE = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+
+
+def test_one_kind_of_bandwidth_feedback_is_negotiated() -> None:
+    remb_text, remb = answer(VIDEO_DATA)
+    assert "a=rtcp-fb:108 goog-remb" in lines_of(remb_text, "video")
+    assert "transport-cc" not in remb_text
+    assert TRANSPORT_SEQUENCE not in remb_text
+    assert (remb.video.goog_remb, remb.video.transport_cc, remb.video.transport_sequence_extension) == (
+        True,
+        False,
+        None,
+    )
+    text, negotiated = answer(VIDEO_DATA, feedback=BandwidthFeedback.TRANSPORT)
+    added = set(text.split("\r\n")) - set(remb_text.split("\r\n"))
+    assert added == {"a=rtcp-fb:108 transport-cc", f"a=extmap:4 {TRANSPORT_SEQUENCE}"}
+    assert set(remb_text.split("\r\n")) - set(text.split("\r\n")) == {"a=rtcp-fb:108 goog-remb"}
+    video = negotiated.video
+    assert (video.goog_remb, video.transport_cc, video.transport_sequence_extension) == (False, True, 4)
+    assert (video.absolute_send_time_extension, video.playout_delay_extension, video.rtx_payload_type) == (2, 5, 109)
+
+
+@pytest.mark.parametrize("missing", ["a=rtcp-fb:108 transport-cc\r\n", f"a=extmap:4 {TRANSPORT_SEQUENCE}\r\n"])
+def test_who_cannot_give_transport_wide_feedback_is_asked_for_remb(missing: str) -> None:
+    offer = edited(VIDEO_DATA, missing, "")
+    text, negotiated = answer(offer, feedback=BandwidthFeedback.TRANSPORT)
+    assert text == answer(offer)[0]
+    assert (negotiated.video.goog_remb, negotiated.video.transport_sequence_extension) == (True, None)
+
+
+def test_what_the_browser_takes_is_kept() -> None:
+    assert answer(VIDEO_DATA)[1].video.playable_profiles == ("42001f", "42e01f", "4d001f", "f4001f")
 
 
 def test_feedback_for_every_payload_type() -> None:

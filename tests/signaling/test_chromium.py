@@ -6,6 +6,7 @@ import pytest
 from playwright.async_api import Page, async_playwright
 
 from signaling.answerer import create_answer, parse_offer
+from signaling.jsep import BandwidthFeedback
 from signaling.offerer import accept_answer, create_offer
 from tests.signaling.samples import LOCAL
 
@@ -101,3 +102,19 @@ async def test_chromium_answers_our_offers(page: Page) -> None:
         assert negotiated.video.absolute_send_time_extension is not None
         assert negotiated.remote.is_dtls_client
         assert negotiated.data_channels is not None
+
+
+async def test_chromium_gives_the_feedback_that_is_wanted(page: Page) -> None:
+    for feedback in BandwidthFeedback:
+        offer = parse_offer(await page.evaluate(OFFER, [["video"], "max-bundle"]))
+        text, negotiated = create_answer(
+            offer, "42c01f", LOCAL, session_id=7, ssrc=1000, rtx_ssrc=1001, feedback=feedback
+        )
+        assert (await page.evaluate(TAKE_ANSWER, text))["state"] == "stable"
+        text, offered = create_offer("42c01f", LOCAL, session_id=7, ssrc=1000, rtx_ssrc=1001, feedback=feedback)
+        answered = accept_answer(offered, await page.evaluate(ANSWER, text))
+        for video in (negotiated.video, answered.video):
+            is_transport = feedback is BandwidthFeedback.TRANSPORT
+            assert (video.transport_cc, video.goog_remb) == (is_transport, not is_transport)
+            assert (video.transport_sequence_extension is not None) == is_transport
+            assert video.absolute_send_time_extension is not None

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capture.input_events import InputEvent, Key, KeyAction, Text, Touch, TouchAction, VideoSize
+from signaling.choices import QualityChoice, QualityLevel, SoundChoice
 from signaling.errors import MalformedMessage
-from signaling.input_messages import KEY_CODES, Input, SoundChoice, parse_control
+from signaling.input_messages import KEY_CODES, Input, StatsRequest, parse_control
 
 EVENTS: list[tuple[str, InputEvent]] = [
     ('{"type":"touch","action":"tap","x":360,"y":640}', Touch(TouchAction.TAP, 360, 640)),
@@ -87,7 +88,8 @@ def test_the_names_of_the_contract_are_keys() -> None:
         ('{"type":"text","text":""}', "text must be a string of 1 to 4096 characters, not a string of 0 characters"),
         ('{"type":"text","text":"\\ud83d"}', "text must be Unicode, it has half of a surrogate pair"),
         ('{"type":"sound","action":"mute"}', 'action must be one of on, off, not "mute"'),
-        ('{"type":"swipe"}', 'type must be one of touch, key, text, input, sound, not "swipe"'),
+        ('{"type":"quality","level":"best"}', "level must be one of auto, source, 1080p, 720p, 480p, 360p"),
+        ('{"type":"swipe"}', 'type must be one of touch, key, text, input, sound, quality, stats, not "swipe"'),
     ],
 )
 def test_what_is_wrong_is_named(text: str, wrong: str) -> None:
@@ -99,6 +101,16 @@ def test_what_is_wrong_is_named(text: str, wrong: str) -> None:
 @pytest.mark.parametrize(("action", "is_wanted"), [("on", True), ("off", False)])
 def test_whether_somebody_listens(action: str, is_wanted: bool) -> None:
     assert parse_control(f'{{"type": "sound", "action": "{action}"}}') == SoundChoice(is_wanted)
+
+
+def test_which_quality_is_wanted() -> None:
+    text = '{"type": "quality", "level": "720p", "maxBitrate": 1500000}'
+    assert parse_control(text) == QualityChoice(QualityLevel.P720, 1_500_000)
+    assert parse_control('{"type": "quality", "level": "auto"}') == QualityChoice(QualityLevel.AUTO)
+
+
+def test_the_numbers_are_asked_for_once() -> None:
+    assert parse_control('{"type": "stats"}') == StatsRequest()
 
 
 def test_typed_text_is_never_repeated_in_an_error() -> None:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capture.input_events import Key, Text, Touch, TouchAction
+from signaling.choices import QualityChoice, QualityLevel, SoundChoice
 from signaling.errors import MalformedMessage
 from signaling.input_messages import Input
 from signaling.messages import (
@@ -66,6 +67,15 @@ FROM_THE_BROWSER: list[tuple[str, BrowserMessage, int | None]] = [
     ('{"type":"key","keyCode":4}', Input(Key(4)), None),
     ('{"type":"text","text":"Grüße","deviceId":"demo"}', Input(Text("Grüße"), device_id="demo"), None),
     ('{"type":"keyframe-request","id":0}', KeyframeRequest(), 0),
+    ('{"type":"sound","action":"off","id":5}', SoundChoice(is_wanted=False), 5),
+    ('{"type":"sound","action":"on","sessionId":"s1"}', SoundChoice(is_wanted=True, session_id="s1"), None),
+    ('{"type":"quality","level":"auto","id":6}', QualityChoice(QualityLevel.AUTO), 6),
+    (
+        '{"type":"quality","level":"480p","maxBitrate":900000,"sessionId":"s1"}',
+        QualityChoice(QualityLevel.P480, 900_000, "s1"),
+        None,
+    ),
+    ('{"type":"quality","level":"source","maxBitrate":null}', QualityChoice(QualityLevel.SOURCE), None),
     ('{"type":"stats","periodMs":1000,"sessionId":"s1"}', StatsSubscription(1000, "s1"), None),
     ('{"type":"stats","periodMs":0}', StatsSubscription(0), None),
     ('{"type":"leave"}', Leave(), None),
@@ -98,7 +108,33 @@ FROM_US: list[tuple[ServerMessage, int | None, str]] = [
         StateChange("stream", "s1", "demo", "scrcpy", "best", VideoState(1280, 720, 90, "shown", has_audio=True)),
         None,
         '{"type":"stream-state","sessionId":"s1","deviceId":"demo","state":"scrcpy","reason":"best",'
-        '"width":1280,"height":720,"rotation":90,"screen":"shown","audio":true}',
+        '"width":1280,"height":720,"rotation":90,"screen":"shown","audio":true,'
+        '"quality":"source","coding":"passthrough","qualityReason":"","levels":["source"]}',
+    ),
+    (
+        StateChange(
+            "stream",
+            "s1",
+            "demo",
+            "scrcpy",
+            "best",
+            VideoState(
+                480,
+                854,
+                None,
+                "shown",
+                has_audio=False,
+                quality="480p",
+                is_encoded=True,
+                quality_reason="its path carries 0.9 Mbit/s",
+                levels=("source", "480p", "360p"),
+            ),
+        ),
+        None,
+        '{"type":"stream-state","sessionId":"s1","deviceId":"demo","state":"scrcpy","reason":"best",'
+        '"width":480,"height":854,"rotation":null,"screen":"shown","audio":false,'
+        '"quality":"480p","coding":"encoded","qualityReason":"its path carries 0.9 Mbit/s",'
+        '"levels":["source","480p","360p"]}',
     ),
     (
         Stats("s1", {"packetsSent": 3, "roundTripTime": 0.025, "bottleneck": None}),
@@ -142,6 +178,13 @@ def test_messages_of_ours(message: ServerMessage, message_id: int | None, text: 
         ('{"type":"ping","id":true}', "id must be an integer from 0 to 9007199254740991, not true"),
         ('{"type":"ping","id":-1}', "id must be an integer"),
         ('{"type":"ping","x":NaN}', "the message is not JSON: NaN is no JSON number"),
+        ('{"type":"sound"}', "action is missing: it must be one of on, off"),
+        ('{"type":"quality"}', "level is missing: it must be one of auto, source, 1080p, 720p, 480p, 360p"),
+        ('{"type":"quality","level":"4k"}', 'level must be one of auto, source, 1080p, 720p, 480p, 360p, not "4k"'),
+        ('{"type":"quality","level":480}', "level must be one of auto, source, 1080p, 720p, 480p, 360p, not 480"),
+        ('{"type":"quality","level":"auto","maxBitrate":0}', "maxBitrate must be an integer from 50000 to 1000000000"),
+        ('{"type":"quality","level":"auto","maxBitrate":"1M"}', "maxBitrate must be an integer from 50000"),
+        ('{"type":"quality","level":"auto","sessionId":7}', "sessionId must be a string of 1 to 128 characters, not 7"),
         ('{"type":"stats"}', "periodMs is missing"),
         ('{"type":"stats","periodMs":5}', "periodMs must be 0 or 100 to 60000, not 5"),
         (
@@ -196,6 +239,8 @@ field_names = st.sampled_from(
         "keyCode",
         "text",
         "periodMs",
+        "level",
+        "maxBitrate",
     ]
 )
 types = st.sampled_from([json.loads(text)["type"] for text, _, _ in FROM_THE_BROWSER])

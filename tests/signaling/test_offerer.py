@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from signaling.errors import MalformedSdp, NoCommonCodec
-from signaling.jsep import AudioTrack, DataChannels, OfferedMedia
+from signaling.jsep import AudioTrack, BandwidthFeedback, DataChannels, OfferedMedia
 from signaling.offerer import accept_answer, create_offer
 from tests.signaling.samples import LOCAL, description, edited
 
@@ -24,6 +24,42 @@ SOUND_ANSWER = description("offer_high_with_sound.chromium_answer")
 
 def test_the_offer_of_a_high_stream_is_the_golden_one() -> None:
     assert description("offer_high") == OFFER
+
+
+TRANSPORT_SEQUENCE = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+
+
+def test_transport_wide_feedback_is_offered_beside_remb_when_it_is_wanted() -> None:
+    assert "transport-cc" not in OFFER
+    assert TRANSPORT_SEQUENCE not in OFFER
+    text, offered = create_offer(
+        "640033",
+        LOCAL,
+        session_id=7,
+        ssrc=1000,
+        rtx_ssrc=1001,
+        feedback=BandwidthFeedback.TRANSPORT,
+    )
+    assert set(text.split("\r\n")) - set(OFFER.split("\r\n")) == {
+        "a=rtcp-fb:96 transport-cc",
+        "a=rtcp-fb:98 transport-cc",
+        f"a=extmap:4 {TRANSPORT_SEQUENCE}",
+    }
+    assert "a=rtcp-fb:98 goog-remb" in text.split("\r\n")
+
+    declined = accept_answer(offered, ANSWER).video
+    assert (declined.goog_remb, declined.transport_cc, declined.transport_sequence_extension) == (True, False, None)
+
+    taken = edited(ANSWER, "a=rtcp-fb:98 goog-remb", "a=rtcp-fb:98 goog-remb\r\na=rtcp-fb:98 transport-cc")
+    taken = edited(taken, "a=recvonly", f"a=extmap:4 {TRANSPORT_SEQUENCE}\r\na=recvonly")
+    video = accept_answer(offered, taken).video
+    assert (video.goog_remb, video.transport_cc, video.transport_sequence_extension) == (False, True, 4)
+    unasked = accept_answer(OFFERED, taken).video
+    assert (unasked.goog_remb, unasked.transport_cc, unasked.transport_sequence_extension) == (True, False, None)
+
+
+def test_what_the_browser_takes_is_kept() -> None:
+    assert accept_answer(OFFERED, ANSWER).video.playable_profiles == ("42e01f",)
 
 
 def test_the_common_profile_is_offered_once() -> None:

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from capture.input_events import Key, Text, Touch, TouchAction
 from signaling import outbox
+from signaling.choices import QualityChoice, QualityLevel
 from signaling.connection import MAX_MALFORMED, MAX_SESSIONS, MAX_WAITING_INPUTS
 from signaling.websocket import MAX_MESSAGE_SIZE, PATH
 from tests.signaling.memory_service import Client, MemoryService, served
@@ -182,6 +183,32 @@ async def test_a_keyframe_request(page: Page, service: MemoryService) -> None:
     assert service.session("session-1").keyframe_requests == 1
 
 
+async def test_the_sound_is_chosen(page: Page, service: MemoryService) -> None:
+    session_id = await page.offer()
+    assert await page.ask(type="sound", action="off", sessionId=session_id) == {"type": "ok"}
+    assert not service.session(session_id).wants_sound
+    assert await page.ask(type="sound", action="on") == {"type": "ok"}
+    assert service.session(session_id).wants_sound
+
+
+async def test_the_quality_is_chosen_of_one_session(page: Page, service: MemoryService) -> None:
+    first, second = await page.offer(), await page.offer("other")
+    asked = {"type": "quality", "level": "480p", "maxBitrate": 900_000, "sessionId": second}
+    assert await page.ask(**asked) == {"type": "ok"}
+    assert service.session(second).quality == QualityChoice(QualityLevel.P480, 900_000, second)
+    assert service.session(first).quality == QualityChoice(QualityLevel.AUTO)
+    assert (await page.refusal(type="quality", level="auto"))[0] == "session_ambiguous"
+
+
+async def test_a_quality_that_cannot_be_had_is_refused(page: Page, service: MemoryService) -> None:
+    session_id = await page.offer()
+    assert await page.refusal(type="quality", level="1080p") == (
+        "quality_unavailable",
+        "the phone is smaller than 1080p",
+    )
+    assert service.session(session_id).quality == QualityChoice(QualityLevel.AUTO)
+
+
 async def test_statistics_are_pushed_until_they_are_not_wanted(page: Page) -> None:
     await page.offer()
     assert await page.ask(type="stats", periodMs=100) == {"type": "ok"}
@@ -304,7 +331,7 @@ async def test_malformed_messages_are_answered(page: Page) -> None:
     assert await page.refusal(type="dance") == (
         "malformed_message",
         "type must be one of join, offer, answer, ice-candidate, input, keyframe-request, stats, leave, ping, "
-        'touch, key, text, not "dance"',
+        'touch, key, text, sound, quality, not "dance"',
     )
     assert await page.ask(type="ping") == {"type": "pong"}
 

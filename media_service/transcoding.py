@@ -1,0 +1,326 @@
+"""A stream's rungs: its pictures are decoded once, and scaled and coded once for each rung that somebody needs.
+
+access unit > decoder, one lane of the pool > frame > scaler and encoder, a lane per rung > access unit
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
+
+import av
+import structlog
+from av.video.reformatter import VideoReformatter
+
+from encoders.access_unit import AccessUnit
+from encoders.h264_decoder import DecodedFrame, H264Decoder
+from encoders.output_buffer import OutputBuffer
+from encoders.pool import EncoderPool, Lane
+from encoders.video_encoder import OpenEncoder, VideoCoding, VideoEncoder
+from media_service.rungs import Rung, size_of
+
+_LONGEST_BACKLOG: Final = 900
+"""Access units that may wait to be decoded: the group of pictures that a rung begins with is long."""
+_BURST: Final = 0.3
+"""Seconds' worth of bits that a keyframe may take: a path that needs a rung takes long for a large one."""
+_KEYFRAME_INTERVAL: Final = 60.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Transcoding:
+    """What all rungs of the process share."""
+
+    pool: EncoderPool
+    open_encoder: OpenEncoder
+    frame_rate: int
+    """Pictures per second, at most."""
+    preset: str
+    output_limit: int
+    """Coded pictures of one rung that may wait for the event loop."""
+
+
+class _Coded(NamedTuple):
+    access_unit: AccessUnit
+    is_shown: bool
+    """Whether its frame is wanted, and not only needed to decode those that follow."""
+
+
+class _Decoded(NamedTuple):
+    frames: Sequence[DecodedFrame]
+    needs_keyframe: bool
+    """Whether the decoder has to begin anew."""
+
+
+class _Decoder:
+    """Decodes in a worker of the pool."""
+
+    def __init__(self) -> None:
+        self._decoder = H264Decoder()
+
+    def code(self, job: _Coded) -> _Decoded:
+        frames = self._decoder.decode(job.access_unit)
+        return _Decoded(frames if job.is_shown else (), self._decoder.waits_for_keyframe)
+
+    def close(self) -> None:
+        self._decoder.close()
+
+
+class _RungCoder:
+    """Scales and codes in a worker of the pool; a frame of another size begins a new video."""
+
+    def __init__(self, rung: Rung, coding: VideoCoding, order: "_Order", open_encoder: OpenEncoder) -> None:
+        self._rung = rung
+        self._coding = coding
+        self._order = order
+        self._open_encoder = open_encoder
+        self._reformatter = VideoReformatter()
+        self._encoder: VideoEncoder | None = None
+        self._last: av.VideoFrame | None = None
+        self._last_at = self._due = float("-inf")
+
+    def code(self, job: DecodedFrame | float) -> AccessUnit | None:
+        """The picture of a frame; of a time, the last one again as a keyframe, where one is still wanted."""
+        order = self._order
+        if isinstance(job, float):
+            if self._encoder is None or self._last is None or not order.wants_keyframe:
+                return None
+            captured_at, picture, encoder = max(job, self._last_at), self._last, self._encoder
+        else:
+            captured_at = job.captured_at
+            if captured_at < self._due:
+                return None
+            # Frames may be early by half a period, so that none is left out for its jitter.
+            period = 1 / self._coding.frame_rate
+            self._due = max(self._due + period, captured_at + period / 2)
+            encoder = self._fitting(job.frame)
+            picture = self._reformatter.reformat(
+                job.frame, encoder.coding.width, encoder.coding.height, "yuv420p", threads=1
+            )
+        if encoder.coding.bit_rate != order.bit_rate:
+            encoder.set_bit_rate(order.bit_rate)
+        is_forced, order.wants_keyframe = order.wants_keyframe, False
+        access_unit = encoder.encode(picture, captured_at, force_keyframe=is_forced)
+        self._last, self._last_at = picture, captured_at
+        return access_unit
+
+    def close(self) -> None:
+        if self._encoder is not None:
+            self._encoder.close()
+        self._encoder = self._last = None
+
+    def _fitting(self, frame: av.VideoFrame) -> VideoEncoder:
+        width, height = size_of(self._rung, frame.width, frame.height)
+        encoder = self._encoder
+        if encoder is None or (encoder.coding.width, encoder.coding.height) != (width, height):
+            self.close()
+            coding = replace(self._coding, width=width, height=height, bit_rate=self._order.bit_rate)
+            encoder = self._encoder = self._open_encoder(coding)
+        return encoder
+
+
+class _Order:
+    """What the event loop asks of a coder; single words, so no lock."""
+
+    __slots__ = ("bit_rate", "wants_keyframe")
+
+    def __init__(self, bit_rate: int) -> None:
+        self.bit_rate = bit_rate
+        self.wants_keyframe = False
+
+
+class RungEncoder:
+    """One rung while it is needed. To be used in the event loop."""
+
+    def __init__(
+        self,
+        name: str,
+        rung: Rung,
+        bit_rate: int,
+        transcoding: Transcoding,
+        deliver: Callable[[AccessUnit], None],
+        failed: Callable[[str], None],
+    ) -> None:
+        """`deliver` gets its pictures, `failed` in words why there will be no more; both in the event loop."""
+        self.rung = rung
+        self._order = _Order(bit_rate)
+        self._failed = failed
+        self._loop = asyncio.get_running_loop()
+        self._is_closed = False
+        self._deliver = deliver
+        self.output = OutputBuffer(
+            self._loop,
+            transcoding.output_limit,
+            self._take,
+            self.request_keyframe,
+            is_keyframe=lambda access_unit: access_unit.is_keyframe,
+        )
+        coding = VideoCoding(
+            width=16,
+            height=16,
+            frame_rate=transcoding.frame_rate,
+            bit_rate=bit_rate,
+            keyframe_interval=_KEYFRAME_INTERVAL,
+            preset=transcoding.preset,
+            burst=_BURST,
+        )
+        self.lane: Lane[DecodedFrame | float] = transcoding.pool.open_lane(
+            name,
+            lambda: _RungCoder(rung, coding, self._order, transcoding.open_encoder),
+            self._coded,
+            self._broke,
+        )
+
+    @property
+    def bit_rate(self) -> int:
+        """Bits per second that it is coded with."""
+        return self._order.bit_rate
+
+    @bit_rate.setter
+    def bit_rate(self, bit_rate: int) -> None:
+        self._order.bit_rate = bit_rate
+
+    @property
+    def drops(self) -> Counter[str]:
+        """Pictures that were not coded or not sent, by reason."""
+        return self.lane.drops + self.output.drops
+
+    def request_keyframe(self) -> None:
+        """Have the next picture be an IDR, at once where the screen is still."""
+        if not self._is_closed:
+            self._order.wants_keyframe = True
+            self.lane.put(time.monotonic())
+
+    def close(self) -> None:
+        """Free it; nothing more is delivered. Idempotent."""
+        self._is_closed = True
+        self.lane.close()
+
+    def _coded(self, access_unit: AccessUnit | None) -> None:
+        if access_unit is not None:
+            self.output.put(access_unit)
+
+    def _take(self, access_unit: AccessUnit) -> None:
+        if not self._is_closed:
+            self._deliver(access_unit)
+
+    def _broke(self, error: Exception) -> None:
+        self._loop.call_soon_threadsafe(self._end, str(error))
+
+    def _end(self, reason: str) -> None:
+        if not self._is_closed:
+            self.close()
+            self._failed(reason)
+
+
+class Transcoder:
+    """All rungs of one stream. To be used in the event loop."""
+
+    def __init__(self, name: str, transcoding: Transcoding, ask_for_keyframe: Callable[[], None]) -> None:
+        """`ask_for_keyframe` is called, in the event loop, when the decoder has to begin anew."""
+        self.undecoded: Counter[str] = Counter()
+        """Access units that were not decoded, by reason."""
+        self._ask_for_keyframe = ask_for_keyframe
+        self._loop = asyncio.get_running_loop()
+        self._name = name
+        self._transcoding = transcoding
+        self._rungs: dict[str, RungEncoder] = {}
+        self._lanes: tuple[Lane[DecodedFrame | float], ...] = ()
+        self._decoding: Lane[_Coded] | None = None
+        self._newest: DecodedFrame | None = None
+        self._awaits_keyframe = True
+
+    def __contains__(self, level: str) -> bool:
+        return level in self._rungs
+
+    def push(self, access_unit: AccessUnit) -> None:
+        """Take the stream's next picture; nothing is done while there is no rung."""
+        if self._decoding is not None:
+            self._decode(_Coded(access_unit, is_shown=True))
+
+    def start(
+        self,
+        rung: Rung,
+        bit_rate: int,
+        history: Callable[[], Sequence[AccessUnit]],
+        deliver: Callable[[AccessUnit], None],
+        failed: Callable[[str], None],
+    ) -> RungEncoder:
+        """Begin to code a rung; `history` gives the pictures since the stream's last keyframe, if they are known."""
+
+        def ended(reason: str) -> None:
+            self.stop(encoder)
+            failed(reason)
+
+        name = f"{self._name} {rung.level}"
+        encoder = RungEncoder(name, rung, bit_rate, self._transcoding, deliver, ended)
+        self._rungs[rung.level] = encoder
+        self._lanes = tuple(each.lane for each in self._rungs.values())
+        log.info("rung started", stream=self._name, rung=rung.level, bit_rate=bit_rate)
+        if self._decoding is None:
+            self._begin(history())
+        elif self._newest is not None:
+            encoder.lane.put(self._newest)
+        return encoder
+
+    def stop(self, encoder: RungEncoder) -> None:
+        """End a rung; the last one ends the decoding too. Idempotent."""
+        encoder.close()
+        if self._rungs.get(encoder.rung.level) is not encoder:
+            return
+        del self._rungs[encoder.rung.level]
+        self._lanes = tuple(each.lane for each in self._rungs.values())
+        log.info("rung stopped", stream=self._name, rung=encoder.rung.level, dropped=dict(encoder.drops))
+        if not self._rungs:
+            self._end_decoding()
+
+    def close(self) -> None:
+        """End all rungs. Idempotent."""
+        for encoder in tuple(self._rungs.values()):
+            self.stop(encoder)
+
+    def _begin(self, history: Sequence[AccessUnit]) -> None:
+        self._awaits_keyframe = True
+        self._decoding = self._transcoding.pool.open_lane(
+            f"{self._name} decoder", _Decoder, self._decoded, self._broke, input_limit=_LONGEST_BACKLOG
+        )
+        for access_unit in history[:-1]:
+            self._decode(_Coded(access_unit, is_shown=False))
+        for access_unit in history[-1:]:
+            self._decode(_Coded(access_unit, is_shown=True))
+
+    def _decode(self, job: _Coded) -> None:
+        lane = self._decoding
+        if lane is None:
+            return
+        if lane.is_full:
+            # What is left out now, all that follows builds on.
+            self._awaits_keyframe = True
+        if self._awaits_keyframe and not job.access_unit.is_keyframe:
+            self.undecoded["no_keyframe"] += 1
+            self._ask_for_keyframe()
+            return
+        self._awaits_keyframe = False
+        lane.put(job)
+
+    def _decoded(self, decoded: _Decoded) -> None:
+        """In the decoder's worker."""
+        if decoded.needs_keyframe:
+            self._loop.call_soon_threadsafe(self._ask_for_keyframe)
+        for frame in decoded.frames:
+            self._newest = frame
+            for lane in self._lanes:
+                lane.put(frame)
+
+    def _broke(self, error: Exception) -> None:
+        log.warning("decoder failed", stream=self._name, reason=str(error))
+        for encoder in tuple(self._rungs.values()):
+            encoder._broke(error)
+
+    def _end_decoding(self) -> None:
+        if self._decoding is not None:
+            self._decoding.close()
+        self._decoding = self._newest = None
