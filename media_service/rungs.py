@@ -18,7 +18,7 @@ _DOWN_AFTER: Final = 0.4
 """Seconds for which an estimate has to be too low, so that one word alone does not decide."""
 _UP_AFTER, _LONGEST_UP_AFTER = 1.5, 60.0
 """Seconds for which an estimate has to be high enough; twice as many after each climb that did not last."""
-_LASTS: Final = 10.0
+_LASTS: Final = 5.0
 """Seconds after which a climb counts as one that lasted."""
 
 _MARGIN: Final = 1.15
@@ -203,6 +203,7 @@ class QualityControl:
     def _descend(self, budget: int, supply: Supply, now: float) -> None:
         lasted = now - self._climbed_at >= _LASTS
         self._up_after = _UP_AFTER if lasted else min(2 * self._up_after, _LONGEST_UP_AFTER)
+        self._climbed_at = float("-inf")  # a path that narrows twice has not disproved the climb twice
         self._low_since = None
         self.choice = self._fitting(budget, supply)
 

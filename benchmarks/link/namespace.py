@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Final
 
@@ -74,6 +75,8 @@ def namespace(role: str) -> Iterator[Namespace]:
     if os.geteuid() != 0:
         raise NoNamespaces("network namespaces need root")
     remove_leftovers()
+    # Whoever starts it first may be in the namespace then, and it has to outlive that.
+    resource_tracker.ensure_running()
     made = Namespace(f"link-{os.getpid()}-{next(_numbers)}-{role}")
     try:
         _run("ip", "netns", "add", made.name)
