@@ -5,18 +5,23 @@
     python -m benchmarks.encode --presets veryfast --streams 2 --json build/encode.json
 
 Both code the same raw pictures, which they read from a file, with libx264 at the same settings and one thread for each
-stream. The pool's CPU time is this whole process's; the command's is without what it takes to start. The pictures are
-of a list that is flicked through.
+stream. The pool's CPU time is this whole process's; the command's is without what it takes to start. Of each the run
+with the least of it counts: what else a machine does only adds to it. The pictures are of a list that is flicked
+through.
+
+The pool's encoders are opened for a higher bit rate, so that it can be raised on the run. From that libx264 comes to
+the wished one within a second; opened as the command opens it, it stays below for several. More bits are more work, so
+the command is asked for as many as the pool's pictures have.
 """
 
 import argparse
+import math
 import os
-import statistics
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,6 +46,8 @@ PIPELINE_TARGET: Final = 80.0
 _FRAME_RATE: Final = 30
 _AHEAD: Final = 3
 """Pictures of a stream that are in the pool at once when it works as fast as it can."""
+_SAME_SIZE: Final = 0.01
+_TRIES: Final = 5
 _TIMEOUT: Final = 5.0
 _PATIENCE: Final = 300.0
 
@@ -129,23 +136,38 @@ def pool_run(pictures: ScrollingPictures, coding: VideoCoding, streams: int, cou
     return elapsed, cpu, race.octets
 
 
+@cache
+def _as_large(pictures: ScrollingPictures, coding: VideoCoding, count: int) -> VideoCoding:
+    """What the command has to be asked for, so that its pictures are about as large as the pool's."""
+    wanted = pool_run(pictures, coding, 1, count)[2]
+    asked = coding
+    for _ in range(_TRIES):
+        size = command_run(pictures, asked, 1, count)[2] / wanted
+        if abs(size - 1) <= _SAME_SIZE:
+            break
+        # The root, since while it comes to its rate libx264 answers a change with more than that.
+        asked = replace(asked, bit_rate=round(asked.bit_rate / math.sqrt(size)))
+    return asked
+
+
 def throughput(pictures: ScrollingPictures, coding: VideoCoding, streams: int, count: int, repeat: int) -> Throughput:
-    """The median of `repeat` runs of each, one after the other."""
-    starting = statistics.median(command_run(pictures, coding, 1, 1)[1] for _ in range(3))
+    """The best of `repeat` runs of each, in turn."""
+    starting = min(command_run(pictures, coding, 1, 1)[1] for _ in range(3))
+    commanded = _as_large(pictures, coding, count)
     ours, theirs = [], []
     for _ in range(repeat):
         ours.append(pool_run(pictures, coding, streams, count))
-        elapsed, cpu, octets = command_run(pictures, coding, streams, count)
+        elapsed, cpu, octets = command_run(pictures, commanded, streams, count)
         theirs.append((elapsed, cpu - streams * starting, octets))
     total = streams * count
     return Throughput(
         preset=coding.preset,
         streams=streams,
         pictures=total,
-        pool_per_cpu_second=total / statistics.median(cpu for _, cpu, _ in ours),
-        command_per_cpu_second=total / statistics.median(cpu for _, cpu, _ in theirs),
-        pool_per_second=total / statistics.median(elapsed for elapsed, _, _ in ours),
-        command_per_second=total / statistics.median(elapsed for elapsed, _, _ in theirs),
+        pool_per_cpu_second=total / min(cpu for _, cpu, _ in ours),
+        command_per_cpu_second=total / min(cpu for _, cpu, _ in theirs),
+        pool_per_second=total / min(elapsed for elapsed, _, _ in ours),
+        command_per_second=total / min(elapsed for elapsed, _, _ in theirs),
         pool_picture_octets=ours[0][2] / total,
         command_picture_octets=theirs[0][2] / total,
     )
@@ -287,7 +309,7 @@ def main() -> None:
     parser.add_argument("--streams", default="1,2,4", help="streams at once (default %(default)s)")
     parser.add_argument("--pictures", type=int, default=360, help="of each stream (default %(default)s)")
     parser.add_argument("--seconds", type=float, default=10.0, help="at 30 pictures per second (default %(default)s)")
-    parser.add_argument("--repeat", type=int, default=3, help="runs of which the median counts (default %(default)s)")
+    parser.add_argument("--repeat", type=int, default=3, help="runs of which the best counts (default %(default)s)")
     parser.add_argument("--quick", action="store_true", help="90 pictures, 2 s, one run, 1 and 2 streams")
     parser.add_argument("--json", type=Path, help="write everything to this file")
     options = parser.parse_args()

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from playwright.async_api import Browser
 
@@ -16,6 +17,13 @@ from benchmarks.machine import Cores
 from benchmarks.metrics import Metrics
 from benchmarks.page import launched
 from benchmarks.sender import Sender, media_service
+
+_AFTER_OTHERS: Final = """\
+if [ -w /proc/self/autogroup ]; then echo 10 > /proc/self/autogroup; fi
+renice -n 10 -p $$ > /dev/null
+"""
+"""Has what this shell becomes take little from others (sched(7)): its group too, for Chromium is started as a session
+of its own, and where sessions are groups it would get as much as all of the benchmark's, whatever its niceness."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +60,13 @@ class Ends:
             return sender.metrics()
 
     @asynccontextmanager
-    async def browser(self) -> AsyncIterator[Browser]:
-        """Headless Chromium at the client's end. Raises `BenchmarkError` when there is none."""
+    async def browser(self, *, gives_way: bool = False) -> AsyncIterator[Browser]:
+        """Headless Chromium at the client's end; with `gives_way` it takes little of a core that anything else wants.
+
+        Raises `BenchmarkError` when there is none.
+        """
         with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
-            async with launched(_chromium_in(self.client, Path(folder))) as browser:
+            async with launched(_chromium_in(self.client, Path(folder), gives_way=gives_way)) as browser:
                 yield browser
 
 
@@ -66,12 +77,13 @@ def ends(*, seed: int = 1) -> Iterator[Ends]:
         yield Ends(server, client, joined)
 
 
-def _chromium_in(client: Namespace, folder: Path) -> Path:
+def _chromium_in(client: Namespace, folder: Path, *, gives_way: bool) -> Path:
     """A program in `folder` that is Chromium in a namespace."""
     found = chromium.find()
     if found is None:
         raise BenchmarkError(f"no browser: install one of {', '.join(chromium.NAMES)}")
     wrapper = folder / "chromium"
-    wrapper.write_text(f'#!/bin/sh\nexec {shlex.join(client.command([found]))} "$@"\n')
+    yielding = _AFTER_OTHERS if gives_way else ""
+    wrapper.write_text(f'#!/bin/sh\n{yielding}exec {shlex.join(client.command([found]))} "$@"\n')
     wrapper.chmod(0o755)
     return wrapper

@@ -43,6 +43,12 @@ class Histogram:
             lower, below = (lower if math.isinf(bound) else bound), count
         return lower
 
+    def over(self, bound: float) -> float:
+        """Share of what was observed that is above `bound`, one of the histogram's; NaN when nothing was observed."""
+        if self.count == 0:
+            return math.nan
+        return 1 - dict(self.buckets)[bound] / self.count
+
     def maximum(self) -> float:
         """The upper bound of the highest bucket that holds anything; NaN when none does."""
         below = 0.0

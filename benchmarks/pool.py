@@ -34,6 +34,7 @@ from encoders.errors import EncoderError
 from encoders.output_buffer import OutputBuffer
 from encoders.pool import EncoderPool, Lane
 from encoders.video_encoder import VideoCoding
+from media_service import memory
 
 MEMORY_TARGET: Final = 1.0
 """MiB per minute by which resident memory may grow, once everything has happened."""
@@ -317,6 +318,7 @@ def main() -> None:
     options = parser.parse_args()
     machine = Machine.this()
     print(machine)
+    memory.share_arenas()  # as the service does
     outcome = asyncio.run(run(20.0 if options.quick else options.seconds, ScrollingClip(), options.preset))
     print_outcome(outcome)
     if not options.quick:

@@ -104,6 +104,24 @@ def codec_options(codec: str, coding: VideoCoding, gpu: int | None = None) -> Co
     raise EncoderError(f"codec is {codec!r}: it must be libx264, h264_nvenc or h264_qsv")
 
 
+def faster_preset(codec: str, preset: str) -> str | None:
+    """The next of `PRESETS` that is less work for `codec` than `preset`; None where there is none.
+
+    Some of them are the same to a codec, all of them to `h264_vaapi`.
+    """
+    match codec:
+        case "libx264":
+            own = dict(zip(PRESETS, PRESETS, strict=True))
+        case "h264_nvenc":
+            own = _NVENC_PRESETS
+        case "h264_qsv":
+            own = _QSV_PRESETS
+        case _:
+            return None
+    faster = reversed(PRESETS[: PRESETS.index(preset)])
+    return next((each for each in faster if own[each] != own[preset]), None)
+
+
 def _libx264(coding: VideoCoding) -> CodecOptions:
     buffered = burst_bits(coding)
     # A buffer that holds less than one picture at this rate would be enlarged.

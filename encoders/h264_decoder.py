@@ -62,6 +62,11 @@ class H264Decoder:
         self._keyframes: list[int] = []  # the numbers of keyframes among these
         self._latest = float("-inf")
 
+    @property
+    def holds_back(self) -> bool:
+        """Whether frames wait for their turn, which come out with later ones or by `flush`."""
+        return bool(self._pending)
+
     def decode(self, access_unit: AccessUnit) -> list[DecodedFrame]:
         """The frames that can be shown now: mostly one.
 

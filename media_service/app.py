@@ -80,6 +80,7 @@ async def run(
     is told the address of the viewer page; `estimation` says how viewers' paths are estimated. Raises `CannotStart`,
     `NoMediaPort` or an `AdbError`.
     """
+    memory.share_arenas()
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with serve(settings, sources=sources, demo=demo, estimation=estimation) as address:

@@ -5,7 +5,7 @@ from typing import Final
 
 _WINDOW: Final = 3.0
 """Seconds: one keyframe alone does not make a stream a fast one."""
-_REMEMBERED: Final = 7
+_REMEMBERED: Final = 20
 """Windows: a phone whose screen stands still for a moment will not for long."""
 
 

@@ -47,7 +47,10 @@ _COUNTER_TEXTS = {
     "bytes_sent": ("rtp_bytes_sent", "Bytes of coded video sent."),
     "pictures_sent": ("pictures_sent", "Pictures sent, replayed ones included."),
     "pictures_replayed": ("pictures_replayed", "Pictures sent from the cache to viewers who joined or fell behind."),
-    "retransmitted_packets_sent": ("rtx_packets_sent", "Packets sent again after a NACK."),
+    "retransmitted_packets_sent": ("rtx_packets_sent", "Packets sent again, padding not counted."),
+    "repair_copies_sent": ("rtx_copies_sent", "Those sent a second time at once, because the path loses packets."),
+    "tail_copies_sent": ("rtx_tail_copies_sent", "Those that were ends of pictures nobody was known to lack."),
+    "feedback_repairs": ("feedback_repairs", "Packets sent again because feedback and no NACK told of their loss."),
     "nack_count": ("nacks_received", "NACK packets received."),
     "pli_count": ("plis_received", "Picture loss indications received."),
     "padding_packets_sent": ("padding_packets_sent", "Packets sent to learn whether a path carries more."),
@@ -146,7 +149,8 @@ class ServiceCollector(Collector):
         failed = counters.drops["failed"] + counters.drops["timed_out"]
         yield _counter("encoding_errors", "Pictures lost to an encoder that failed or took too long.", failed)
         yield _counter("encoders_replaced", "Encoders and decoders that had to be replaced.", counters.replaced)
-        yield _by_reason("encoder_dropped", "Pictures that were not encoded, by reason.", counters.drops)
+        drops = counters.drops + self._sessions.totals.of_coding(self._sessions.streams)
+        yield _by_reason("encoder_dropped", "Pictures that were not encoded, or not sent then, by reason.", drops)
         yield _gauge("encoder_threads_stuck", "Threads in a call that does not return.", self._pool.abandoned)
 
 

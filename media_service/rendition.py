@@ -52,6 +52,8 @@ class Rendition:
         self._cache = GopCache()
         self._sps_nal_unit = b""
         self._requested_at = float("-inf")
+        self._is_answered = True
+        """Whether a keyframe has come since one was asked for."""
 
     @property
     def viewers(self) -> Mapping[Viewer, asyncio.TimerHandle | None]:
@@ -72,6 +74,7 @@ class Rendition:
         """Send the next picture to everybody who follows."""
         if access_unit.is_keyframe:
             self._read_parameters(access_unit)
+            self._is_answered = True
         self.pictures += 1
         now = time.monotonic()
         picture = Picture(access_unit, self.pictures, now)
@@ -105,10 +108,24 @@ class Rendition:
         """Do not expect `viewer` any more."""
         self._expected.pop(viewer, None)
 
+    def resume(self, viewer: Viewer) -> None:
+        """Go on with `viewer`, which was to leave and stays: what it may have needed meanwhile it was not given."""
+        if viewer.following is Following.WAITING:
+            self._bring_in(viewer)
+
+    def look(self, now: float) -> None:
+        """Ask for a keyframe again that viewers are expected with: the last one came too early for them, or never."""
+        patience = _KEYFRAME_REQUEST_INTERVAL if self._is_answered else _REMINDER
+        if self._expected and now - self._requested_at >= patience:
+            self.request_keyframe()
+
     def lagging(self, viewer: Viewer, reason: str) -> None:
         """A viewer cannot go on without a keyframe or a replay."""
         if reason == CONGESTED:
             self.request_keyframe()
+            if not self.keyframe_on_demand and self._viewers.get(viewer) is None:
+                # It may be long in coming: what there is has to do.
+                self._look_again(viewer, viewer.patience.take(time.monotonic()))
         elif reason in _IMMEDIATE_REASONS:
             self._bring_in(viewer)
         else:
@@ -124,7 +141,7 @@ class Rendition:
         """Ask for a keyframe, unless that was done a moment ago."""
         now = time.monotonic()
         if now - self._requested_at >= _KEYFRAME_REQUEST_INTERVAL:
-            self._requested_at = now
+            self._requested_at, self._is_answered = now, False
             self._ask_for_keyframe()
 
     def clear(self) -> None:
@@ -154,6 +171,7 @@ class Rendition:
         self._viewers[viewer] = asyncio.get_running_loop().call_later(delay, self._catch_up, viewer)
 
     def _catch_up(self, viewer: Viewer) -> None:
+        self._viewers[viewer] = None
         # A keyframe may have helped it meanwhile.
         if viewer.following is not Following.WAITING:
             return
@@ -167,7 +185,7 @@ class Rendition:
         if viewer not in self._viewers:
             return
         if self._may_replay(viewer, is_overdue=is_overdue):
-            self._egress.replay(Replay(viewer, self._cache))
+            self._egress.replay(Replay(viewer, self._cache, is_only_help=not self.keyframe_on_demand))
         else:
             self.request_keyframe()
             self._look_again(viewer, _REMINDER)

@@ -87,8 +87,6 @@ class Renditions:
         self.source = Rendition(SOURCE, egress, ask_for_keyframe, self._arrived)
         self.unplayable = always_encoded
         """Why browsers cannot show the stream as it is; empty when they can."""
-        self.coder_drops: Counter[str] = Counter()
-        """Pictures that rungs that have ended dropped, by reason."""
         self._name = name
         self._egress = egress
         self._always_encoded = always_encoded
@@ -115,6 +113,11 @@ class Renditions:
         """The rungs that are coded now: level, encoder, viewers."""
         return [(level, each.encoder, len(each.rendition.viewers)) for level, each in self._rungs.items()]
 
+    @property
+    def coding_drops(self) -> Counter[str]:
+        """What rungs lacked though the pool did its part, by reason; it never falls."""
+        return self._transcoder.drops if self._transcoder is not None else Counter()
+
     def push(self, access_unit: AccessUnit) -> Picture:
         """Take the stream's next picture."""
         complaint = self._playability.complaint(access_unit)
@@ -122,7 +125,8 @@ class Renditions:
         if self._transcoder is not None:
             self._transcoder.push(access_unit)
         picture = self.source.push(access_unit)
-        if complaint or self.source.sps is not former:
+        # Once it is known, every further B-frame says the same.
+        if (complaint and not self.unplayable) or self.source.sps is not former:
             self._judge(complaint)
         return picture
 
@@ -136,7 +140,8 @@ class Renditions:
         supply = self._supply_for(watching)
         level = quality.begin(viewer.estimator.bit_rate, supply).level
         if level == SOURCE and self._would_wait(viewer) and supply.rungs:
-            quality.take(supply.rungs[0].level, "its path takes too long for the pictures since the last keyframe")
+            reason = "its path takes too long for the pictures since the last keyframe"
+            quality.begin_lower(viewer.estimator.bit_rate, supply, reason)
         budget = quality.budget(viewer.estimator.bit_rate)
         rendition = self._rendition(quality.level, budget)
         watching.rendition = watching.target = rendition
@@ -161,10 +166,12 @@ class Renditions:
             supply = self._supply_for(watching)
             watching.quality.look(viewer.estimator.bit_rate, supply, now, is_urgent=True)
             self._follow(viewer, watching)
-        if watching.target is watching.rendition:
+        target = watching.target
+        if target is not watching.rendition:
+            target.request_keyframe()
+        if target is watching.rendition or reason != CONGESTED or not target.keyframe_on_demand:
+            # Until it changes, which may take long, it goes on where it is.
             watching.rendition.lagging(viewer, reason)
-        else:
-            watching.target.request_keyframe()
 
     def choose(self, viewer: Viewer, wish: Wish) -> None:
         """Pin a viewer to a level or let it go; raises `Conflict` for a level that cannot be had."""
@@ -191,7 +198,12 @@ class Renditions:
             quality.look(viewer.estimator.bit_rate, own, now)
             viewer.wanted_bit_rate = quality.wanted_bit_rate(own)
             self._follow(viewer, watching)
+        self.source.look(now)
+        if self._transcoder is not None:
+            self._transcoder.look(now)
         for each in tuple(self._rungs.values()):
+            each.rendition.look(now)
+            each.encoder.look(now)
             self._look_after(each, now)
 
     def quality(self, viewer: Viewer | None) -> Quality:
@@ -257,6 +269,7 @@ class Renditions:
         watching.target = target
         log.debug("viewer changes", stream=self._name, level=level, reason=watching.quality.choice.reason)
         if target is watching.rendition:
+            target.resume(viewer)
             watching.changed()
         else:
             target.expect(viewer, watching.rendition)
@@ -315,7 +328,6 @@ class Renditions:
 
     def _stop(self, running: _RunningRung) -> None:
         self._rungs.pop(running.rung.level, None)
-        self.coder_drops.update(running.encoder.drops)
         if self._transcoder is not None:
             self._transcoder.stop(running.encoder)
         running.rendition.clear()
@@ -338,12 +350,16 @@ class Renditions:
             watching.quality.look(viewer.estimator.bit_rate, self._supply_for(watching), now, is_urgent=True)
             budget = watching.quality.budget(viewer.estimator.bit_rate)
             target = self._rendition(watching.quality.level, budget)
-            running.rendition.remove(viewer)
+            watching.target.dismiss(viewer)
             watching.target = target
             if watching.rendition is running.rendition:
+                running.rendition.remove(viewer)
                 watching.rendition = target
                 viewer.change_coding()
                 target.add(viewer)
                 watching.changed()
-            elif target is not watching.rendition:
+            elif target is watching.rendition:
+                target.resume(viewer)
+                watching.changed()
+            else:
                 target.expect(viewer, watching.rendition)

@@ -107,9 +107,9 @@ class QualityControl:
 
     def wanted_bit_rate(self, supply: Supply) -> int:
         """The estimate that would do for the next better coding, or to keep the best; bits per second."""
-        if self.wish.level not in (AUTO, SOURCE):
-            rung = next((each for each in supply.rungs if each.level == self.wish.level), None)
-            needed = rung.ceiling if rung is not None else 0
+        pinned = next((rung for rung in supply.rungs if rung.level == self.wish.level), None)
+        if pinned is not None:
+            needed = pinned.ceiling
         elif self.level == SOURCE:
             needed = supply.source_rate
         else:
@@ -119,11 +119,7 @@ class QualityControl:
 
     def begin(self, estimate: int, supply: Supply) -> Choice:
         """The first choice, by what is known of the path at the beginning."""
-        budget = self.budget(estimate)
-        if not supply.rungs or (not supply.unplayable and budget >= supply.source_rate):
-            self.choice = Choice(SOURCE, "")
-        else:
-            self.choice = self._fitting(budget, supply)
+        self.choice = self._suitable(self.budget(estimate), supply)
         return self._pinned(supply) or self.choice
 
     def look(self, estimate: int, supply: Supply, now: float, *, is_urgent: bool = False) -> Choice:
@@ -134,10 +130,8 @@ class QualityControl:
         if self.choice.reason == _ASKED_FOR:
             self.choice = Choice(self.level, "")
         budget = self.budget(estimate)
-        if not supply.rungs:
-            self.choice = Choice(SOURCE, "")
-        elif self._has_no(self.level, supply):
-            self.choice = self._fitting(budget, supply)
+        if not supply.rungs or self._has_no(self.level, supply):
+            self.choice = self._suitable(budget, supply)
         elif budget < self._least(supply):
             self._high_since = None
             self._low_since = now if self._low_since is None else self._low_since
@@ -148,9 +142,9 @@ class QualityControl:
             self._consider_climb(budget, supply, now)
         return self.choice
 
-    def take(self, level: str, reason: str) -> None:
-        """Have it begin with this level instead of what was chosen."""
-        self.choice = Choice(level, reason)
+    def begin_lower(self, estimate: int, supply: Supply, reason: str) -> None:
+        """Have it begin with a rung instead of what was chosen."""
+        self.choice = Choice(self._fitting(self.budget(estimate), supply).level, reason)
 
     def budget(self, estimate: int) -> int:
         """What its pictures may take of an estimate; bits per second."""
@@ -189,6 +183,14 @@ class QualityControl:
         if not supply.unplayable and (not above or supply.source_rate <= above[-1].floor):
             return SOURCE, supply.source_rate
         return (above[-1].level, above[-1].floor) if above else None
+
+    def _suitable(self, budget: int, supply: Supply) -> Choice:
+        """What there is for that budget, whatever it was before."""
+        if not supply.rungs:
+            return Choice(SOURCE, supply.unplayable)
+        if not supply.unplayable and budget >= supply.source_rate:
+            return Choice(SOURCE, "")
+        return self._fitting(budget, supply)
 
     def _fitting(self, budget: int, supply: Supply) -> Choice:
         rung = next((each for each in supply.rungs if each.floor <= budget), supply.rungs[-1])

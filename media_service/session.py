@@ -88,6 +88,10 @@ class Session:
         self._offered: OfferedMedia | None = None
         self._wants_sound = True
         self._wish = Wish()
+        self._least: int | None = None
+        self._first: int | None = None
+        self._level = ""
+        """Of the coding that the log named last."""
         self._connecting: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._log = _log.bind(session=self.session_id[:6], device=stream.device_id)
@@ -155,7 +159,14 @@ class Session:
 
     def choose_quality(self, choice: QualityChoice) -> None:
         wish = Wish(choice.level, choice.max_bit_rate)
-        if self.viewer is not None:
+        if self.viewer is None:
+            self._least, self._first = choice.min_bit_rate, choice.start_bit_rate
+        elif choice.min_bit_rate is not None or choice.start_bit_rate is not None:
+            raise Conflict(
+                "minBitrate and startBitrate can be chosen before the media flows, not any more",
+                code="already_connected",
+            )
+        else:
             self.stream.renditions.choose(self.viewer, wish)
         self._wish = wish
 
@@ -276,7 +287,8 @@ class Session:
         self._surroundings.observe_join(connected_after)
         negotiated, egress = self.negotiated, self._surroundings.egress
         video, renditions = negotiated.video, self.stream.renditions
-        estimator = self._surroundings.open_estimator(video, _rate_limits(self.peer.ice.round_trip), time.monotonic())
+        limits = _rate_limits(self.peer.ice.round_trip, self._least, self._first)
+        estimator = self._surroundings.open_estimator(video, limits, time.monotonic())
         self.viewer = Viewer(video, dtls, path, egress, estimator, renditions.lagging, negotiated.audio)
         self.viewer.choose_sound(is_wanted=self._wants_sound)
         renditions.add(self.viewer, video.playable_profiles, self._quality_changed)
@@ -284,13 +296,14 @@ class Session:
             # What it asked for before it was connected may not be there.
             with suppress(Conflict):
                 renditions.choose(self.viewer, self._wish)
+        self._level = renditions.quality(self.viewer).level
         self._log.info(
             "viewer joined",
             after=round(connected_after, 3),
             path=path.protocol,
             srtp=dtls.srtp_profile,
             profile=video.profile_level_id,
-            quality=renditions.quality(self.viewer).level,
+            quality=self._level,
             sound=self.viewer.audio is not None,
         )
 
@@ -337,7 +350,9 @@ class Session:
     def _quality_changed(self) -> None:
         """The viewer gets another coding than before."""
         quality = self.stream.renditions.quality(self.viewer)
-        self._log.info("quality changed", quality=quality.level, reason=quality.reason)
+        if self._level not in ("", quality.level):
+            self._level = quality.level
+            self._log.info("quality changed", quality=quality.level, reason=quality.reason)
         self.stream_changed()
 
     def _tell(self, change: StateChange) -> None:
@@ -349,8 +364,10 @@ class Session:
         self.peer.send_message(CONTROL_CHANNEL, serialize(message))
 
 
-def _rate_limits(round_trip: float | None) -> RateLimits:
-    """Where a viewer's estimate begins, before anything is known but how far it is."""
-    if round_trip is not None and round_trip < _NEAR:
-        return RateLimits(start=100_000_000, highest=100_000_000)
-    return RateLimits()
+def _rate_limits(round_trip: float | None, least: int | None, first: int | None) -> RateLimits:
+    """Where a viewer's estimate begins, before anything is known but how far it is and what it asked for."""
+    is_near = round_trip is not None and round_trip < _NEAR
+    usual = RateLimits(start=100_000_000, highest=100_000_000) if is_near else RateLimits()
+    lowest = least or usual.lowest
+    start = max(first or usual.start, lowest)
+    return RateLimits(start, lowest, max(usual.highest, start))

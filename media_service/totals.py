@@ -6,7 +6,8 @@ from dataclasses import fields
 
 from media_service.capture_counters import CaptureCounters
 from media_service.rtc.audio import AudioCounters
-from media_service.rtc.viewer import Viewer, ViewerCounters
+from media_service.rtc.counters import ViewerCounters
+from media_service.rtc.viewer import Viewer
 from media_service.stream import Stream
 
 
@@ -20,6 +21,7 @@ class Totals:
         self.input_drops: Counter[str] = Counter()
         """Input of sessions that have ended which did not reach a device, by reason."""
         self._streams: dict[str, CaptureCounters] = {}
+        self._coding_drops: Counter[str] = Counter()
 
     def viewer_left(self, viewer: Viewer) -> None:
         """Keep the counts of a viewer who is gone."""
@@ -32,6 +34,7 @@ class Totals:
     def stream_stopped(self, stream: Stream) -> None:
         """Keep the counts of a stream that has stopped."""
         _add_captured(self._streams, stream.captured)
+        self._coding_drops.update(stream.renditions.coding_drops)
 
     def of_viewers(self, viewers: Iterable[Viewer]) -> tuple[ViewerCounters, Counter[str]]:
         """The counts and drops of those who left and of `viewers` together."""
@@ -59,6 +62,13 @@ class Totals:
         for captured in (self._streams, *(stream.captured for stream in streams)):
             _add_captured(sums, captured)
         return sums
+
+    def of_coding(self, streams: Iterable[Stream]) -> Counter[str]:
+        """Pictures that the rungs of the stopped and of `streams` lacked though the pool did its part, by reason."""
+        drops = Counter(self._coding_drops)
+        for stream in streams:
+            drops.update(stream.renditions.coding_drops)
+        return drops
 
 
 def _add(to: ViewerCounters, other: ViewerCounters) -> None:

@@ -15,10 +15,12 @@ import structlog
 from av.video.reformatter import VideoReformatter
 
 from encoders.access_unit import AccessUnit
+from encoders.errors import EncoderError
 from encoders.h264_decoder import DecodedFrame, H264Decoder
 from encoders.output_buffer import OutputBuffer
 from encoders.pool import EncoderPool, Lane
 from encoders.video_encoder import OpenEncoder, VideoCoding, VideoEncoder
+from media_service.pace import Pace
 from media_service.rungs import Rung, size_of
 
 _LONGEST_BACKLOG: Final = 900
@@ -26,6 +28,9 @@ _LONGEST_BACKLOG: Final = 900
 _BURST: Final = 0.3
 """Seconds' worth of bits that a keyframe may take: a path that needs a rung takes long for a large one."""
 _KEYFRAME_INTERVAL: Final = 60.0
+_STILL_AFTER: Final = 0.4
+"""Seconds without a picture after which the decoder is not left holding any back."""
+_NEVER: Final = float("inf")
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +49,8 @@ class Transcoding:
 
 
 class _Coded(NamedTuple):
-    access_unit: AccessUnit
+    access_unit: AccessUnit | None
+    """None for what the decoder holds back; it has to be given the pictures since the keyframe anew then."""
     is_shown: bool
     """Whether its frame is wanted, and not only needed to decode those that follow."""
 
@@ -53,6 +59,8 @@ class _Decoded(NamedTuple):
     frames: Sequence[DecodedFrame]
     needs_keyframe: bool
     """Whether the decoder has to begin anew."""
+    holds_back: bool
+    """Whether frames come out only with later ones: the stream has B-frames."""
 
 
 class _Decoder:
@@ -62,41 +70,63 @@ class _Decoder:
         self._decoder = H264Decoder()
 
     def code(self, job: _Coded) -> _Decoded:
-        frames = self._decoder.decode(job.access_unit)
-        return _Decoded(frames if job.is_shown else (), self._decoder.waits_for_keyframe)
+        decoder = self._decoder
+        if job.access_unit is None:
+            return _Decoded(decoder.flush(), needs_keyframe=False, holds_back=False)
+        frames = decoder.decode(job.access_unit)
+        return _Decoded(frames if job.is_shown else (), decoder.waits_for_keyframe, decoder.holds_back)
 
     def close(self) -> None:
         self._decoder.close()
 
 
 class _RungCoder:
-    """Scales and codes in a worker of the pool; a frame of another size begins a new video."""
+    """Scales and codes in a worker of the pool; a frame of another size begins a new video, and so does a preset."""
 
-    def __init__(self, rung: Rung, coding: VideoCoding, order: "_Order", open_encoder: OpenEncoder) -> None:
+    def __init__(
+        self,
+        rung: Rung,
+        coding: VideoCoding,
+        order: "_Order",
+        open_encoder: OpenEncoder,
+        coded: Callable[[str, float], str],
+    ) -> None:
+        """`coded` is told what codes and the seconds that a picture took, and gives the preset for the next one."""
         self._rung = rung
         self._coding = coding
         self._order = order
         self._open_encoder = open_encoder
+        self._coded = coded
         self._reformatter = VideoReformatter()
         self._encoder: VideoEncoder | None = None
         self._last: av.VideoFrame | None = None
         self._last_at = self._due = float("-inf")
+        self._skipped: DecodedFrame | None = None
 
     def code(self, job: DecodedFrame | float) -> AccessUnit | None:
-        """The picture of a frame; of a time, the last one again as a keyframe, where one is still wanted."""
+        """The picture of a frame, unless it comes too soon after the one before.
+
+        Of a time, it is the last frame's: where that came too soon, or again as a keyframe where one is still wanted.
+        """
         order = self._order
+        begun_at = time.perf_counter()
+        if isinstance(job, float):
+            job = self._skipped or job
+        elif job.captured_at < self._due:
+            self._skipped, order.skipped_at = job, job.captured_at
+            return None
         if isinstance(job, float):
             if self._encoder is None or self._last is None or not order.wants_keyframe:
                 return None
             captured_at, picture, encoder = max(job, self._last_at), self._last, self._encoder
         else:
             captured_at = job.captured_at
-            if captured_at < self._due:
-                return None
+            self._skipped, order.skipped_at = None, _NEVER
             # Frames may be early by half a period, so that none is left out for its jitter.
             period = 1 / self._coding.frame_rate
             self._due = max(self._due + period, captured_at + period / 2)
             encoder = self._fitting(job.frame)
+            begun_at = time.perf_counter()
             picture = self._reformatter.reformat(
                 job.frame, encoder.coding.width, encoder.coding.height, "yuv420p", threads=1
             )
@@ -105,31 +135,39 @@ class _RungCoder:
         is_forced, order.wants_keyframe = order.wants_keyframe, False
         access_unit = encoder.encode(picture, captured_at, force_keyframe=is_forced)
         self._last, self._last_at = picture, captured_at
+        preset = self._coded(encoder.name, time.perf_counter() - begun_at)
+        if preset != self._coding.preset:
+            self._coding = replace(self._coding, preset=preset)
         return access_unit
 
     def close(self) -> None:
         if self._encoder is not None:
             self._encoder.close()
-        self._encoder = self._last = None
+        self._encoder = self._last = self._skipped = None
 
     def _fitting(self, frame: av.VideoFrame) -> VideoEncoder:
         width, height = size_of(self._rung, frame.width, frame.height)
-        encoder = self._encoder
-        if encoder is None or (encoder.coding.width, encoder.coding.height) != (width, height):
-            self.close()
-            coding = replace(self._coding, width=width, height=height, bit_rate=self._order.bit_rate)
-            encoder = self._encoder = self._open_encoder(coding)
+        encoder, preset = self._encoder, self._coding.preset
+        if encoder is not None:
+            now = encoder.coding
+            if (now.width, now.height, now.preset) == (width, height, preset):
+                return encoder
+        self.close()
+        coding = replace(self._coding, width=width, height=height, bit_rate=self._order.bit_rate)
+        encoder = self._encoder = self._open_encoder(coding)
         return encoder
 
 
 class _Order:
-    """What the event loop asks of a coder; single words, so no lock."""
+    """What the event loop asks of a coder, and is told by it; single words, so no lock."""
 
-    __slots__ = ("bit_rate", "wants_keyframe")
+    __slots__ = ("bit_rate", "skipped_at", "wants_keyframe")
 
     def __init__(self, bit_rate: int) -> None:
         self.bit_rate = bit_rate
         self.wants_keyframe = False
+        self.skipped_at = _NEVER
+        """When the last frame was captured that came too soon to be coded, while none was coded after it."""
 
 
 class RungEncoder:
@@ -151,6 +189,10 @@ class RungEncoder:
         self._loop = asyncio.get_running_loop()
         self._is_closed = False
         self._deliver = deliver
+        self._period = 1 / transcoding.frame_rate
+        self._pace = Pace(transcoding.preset, transcoding.frame_rate)
+        self._lost: DecodedFrame | None = None
+        """A frame that an encoder failed at, while none was coded after it."""
         self.output = OutputBuffer(
             self._loop,
             transcoding.output_limit,
@@ -169,9 +211,16 @@ class RungEncoder:
         )
         self.lane: Lane[DecodedFrame | float] = transcoding.pool.open_lane(
             name,
-            lambda: _RungCoder(rung, coding, self._order, transcoding.open_encoder),
+            lambda: _RungCoder(
+                rung,
+                replace(coding, preset=self._pace.preset),
+                self._order,
+                transcoding.open_encoder,
+                self._preset_after,
+            ),
             self._coded,
             self._broke,
+            lost=self._note_loss,
         )
 
     @property
@@ -194,23 +243,44 @@ class RungEncoder:
             self._order.wants_keyframe = True
             self.lane.put(time.monotonic())
 
+    def look(self, now: float) -> None:
+        """Have a frame coded after all that was left out or lost, where none came after it: the screen stands still."""
+        lost, self._lost = self._lost, None
+        if lost is not None:
+            self.lane.put(lost)
+        elif now - self._order.skipped_at >= self._period:
+            self.lane.put(now)
+
     def close(self) -> None:
         """Free it; nothing more is delivered. Idempotent."""
         self._is_closed = True
         self.lane.close()
 
+    def _preset_after(self, codec: str, seconds: float) -> str:
+        """In a worker: the preset for the picture that comes after one that took so many seconds."""
+        reason = self._pace.coded(seconds, self.lane.drops["input_full"], time.monotonic(), codec)
+        if reason is not None:
+            log.info("encoder takes a faster preset", rung=self.lane.name, preset=self._pace.preset, reason=reason)
+        return self._pace.preset
+
     def _coded(self, access_unit: AccessUnit | None) -> None:
         if access_unit is not None:
+            self._lost = None
             self.output.put(access_unit)
+
+    def _note_loss(self, job: DecodedFrame | float, reason: str) -> None:
+        if reason in ("failed", "timed_out") and not isinstance(job, float):
+            self._lost = job
 
     def _take(self, access_unit: AccessUnit) -> None:
         if not self._is_closed:
             self._deliver(access_unit)
 
     def _broke(self, error: Exception) -> None:
-        self._loop.call_soon_threadsafe(self._end, str(error))
+        self._loop.call_soon_threadsafe(self.end, str(error))
 
-    def _end(self, reason: str) -> None:
+    def end(self, reason: str) -> None:
+        """Free it because it cannot be coded any more, and tell."""
         if not self._is_closed:
             self.close()
             self._failed(reason)
@@ -221,8 +291,7 @@ class Transcoder:
 
     def __init__(self, name: str, transcoding: Transcoding, ask_for_keyframe: Callable[[], None]) -> None:
         """`ask_for_keyframe` is called, in the event loop, when the decoder has to begin anew."""
-        self.undecoded: Counter[str] = Counter()
-        """Access units that were not decoded, by reason."""
+        self._drops: Counter[str] = Counter()
         self._ask_for_keyframe = ask_for_keyframe
         self._loop = asyncio.get_running_loop()
         self._name = name
@@ -231,15 +300,35 @@ class Transcoder:
         self._lanes: tuple[Lane[DecodedFrame | float], ...] = ()
         self._decoding: Lane[_Coded] | None = None
         self._newest: DecodedFrame | None = None
+        self._history: Callable[[], Sequence[AccessUnit]] = tuple
         self._awaits_keyframe = True
+        self._pushed_at = float("-inf")
+        self._holds_back = False
+        """Whether the decoder has frames that come out only with later ones."""
+        self._is_emptied = False
+        """Whether it was made to give them out, and has to be given what later pictures build on."""
 
-    def __contains__(self, level: str) -> bool:
-        return level in self._rungs
+    @property
+    def drops(self) -> Counter[str]:
+        """Pictures that were not given to the pool, or coded by it and not sent, by reason."""
+        return sum((each.output.drops for each in self._rungs.values()), Counter(self._drops))
 
     def push(self, access_unit: AccessUnit) -> None:
         """Take the stream's next picture; nothing is done while there is no rung."""
-        if self._decoding is not None:
-            self._decode(_Coded(access_unit, is_shown=True))
+        if self._decoding is None:
+            return
+        self._pushed_at = time.monotonic()
+        if self._is_emptied:
+            self._is_emptied = False
+            if not access_unit.is_keyframe:
+                self._decode_group(self._history())
+        self._decode(access_unit, is_shown=True)
+
+    def look(self, now: float) -> None:
+        """Have what the decoder holds back come out where no picture follows: the screen stands still."""
+        if self._holds_back and now - self._pushed_at >= _STILL_AFTER and self._decoding is not None:
+            self._holds_back, self._is_emptied = False, True
+            self._decoding.put(_Coded(None, is_shown=True))
 
     def start(
         self,
@@ -249,7 +338,10 @@ class Transcoder:
         deliver: Callable[[AccessUnit], None],
         failed: Callable[[str], None],
     ) -> RungEncoder:
-        """Begin to code a rung; `history` gives the pictures since the stream's last keyframe, if they are known."""
+        """Begin to code a rung; `history` gives the pictures since the stream's last keyframe, if they are known.
+
+        Raises `EncoderError`.
+        """
 
         def ended(reason: str) -> None:
             self.stop(encoder)
@@ -261,7 +353,12 @@ class Transcoder:
         self._lanes = tuple(each.lane for each in self._rungs.values())
         log.info("rung started", stream=self._name, rung=rung.level, bit_rate=bit_rate)
         if self._decoding is None:
-            self._begin(history())
+            try:
+                self._history = history
+                self._begin(history())
+            except EncoderError:
+                self.stop(encoder)
+                raise
         elif self._newest is not None:
             encoder.lane.put(self._newest)
         return encoder
@@ -272,6 +369,7 @@ class Transcoder:
         if self._rungs.get(encoder.rung.level) is not encoder:
             return
         del self._rungs[encoder.rung.level]
+        self._drops.update(encoder.output.drops)
         self._lanes = tuple(each.lane for each in self._rungs.values())
         log.info("rung stopped", stream=self._name, rung=encoder.rung.level, dropped=dict(encoder.drops))
         if not self._rungs:
@@ -283,31 +381,40 @@ class Transcoder:
             self.stop(encoder)
 
     def _begin(self, history: Sequence[AccessUnit]) -> None:
-        self._awaits_keyframe = True
+        self._pushed_at = time.monotonic()
+        self._holds_back = self._is_emptied = False
         self._decoding = self._transcoding.pool.open_lane(
             f"{self._name} decoder", _Decoder, self._decoded, self._broke, input_limit=_LONGEST_BACKLOG
         )
-        for access_unit in history[:-1]:
-            self._decode(_Coded(access_unit, is_shown=False))
+        if not history:
+            self._ask_for_keyframe()
+        self._decode_group(history[:-1])
         for access_unit in history[-1:]:
-            self._decode(_Coded(access_unit, is_shown=True))
+            self._decode(access_unit, is_shown=True)
 
-    def _decode(self, job: _Coded) -> None:
+    def _decode_group(self, access_units: Sequence[AccessUnit]) -> None:
+        """Decode what later pictures build on, from a keyframe on."""
+        self._awaits_keyframe = True
+        for access_unit in access_units:
+            self._decode(access_unit, is_shown=False)
+
+    def _decode(self, access_unit: AccessUnit, *, is_shown: bool) -> None:
         lane = self._decoding
         if lane is None:
             return
         if lane.is_full:
             # What is left out now, all that follows builds on.
             self._awaits_keyframe = True
-        if self._awaits_keyframe and not job.access_unit.is_keyframe:
-            self.undecoded["no_keyframe"] += 1
+        if self._awaits_keyframe and not access_unit.is_keyframe:
+            self._drops["no_keyframe"] += 1
             self._ask_for_keyframe()
             return
         self._awaits_keyframe = False
-        lane.put(job)
+        lane.put(_Coded(access_unit, is_shown))
 
     def _decoded(self, decoded: _Decoded) -> None:
         """In the decoder's worker."""
+        self._holds_back = decoded.holds_back
         if decoded.needs_keyframe:
             self._loop.call_soon_threadsafe(self._ask_for_keyframe)
         for frame in decoded.frames:
@@ -316,9 +423,18 @@ class Transcoder:
                 lane.put(frame)
 
     def _broke(self, error: Exception) -> None:
-        log.warning("decoder failed", stream=self._name, reason=str(error))
+        """In the decoder's worker."""
+        self._loop.call_soon_threadsafe(self._end, str(error))
+
+    def _end(self, reason: str) -> None:
+        """The pictures cannot be decoded: no rung that is coded now gets any more."""
+        if self._decoding is None:
+            return
+        log.warning("decoder failed", stream=self._name, reason=reason)
+        # A rung that is begun because of this has a decoder of its own.
+        self._end_decoding()
         for encoder in tuple(self._rungs.values()):
-            encoder._broke(error)
+            encoder.end(reason)
 
     def _end_decoding(self) -> None:
         if self._decoding is not None:

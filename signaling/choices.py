@@ -3,6 +3,8 @@
     {"type": "sound", "action": "off"}                             or "on"
     {"type": "quality", "level": "480p", "maxBitrate": 900000}     or "auto", "source", …; maxBitrate may be left out
 
+Before the media flows, `minBitrate` and `startBitrate` may stand beside `maxBitrate`.
+
 `sessionId` may stand beside it where one connection has several sessions.
 """
 
@@ -16,8 +18,8 @@ CHOICE_TYPES = ("sound", "quality")
 MAX_ID = 128
 """Characters of a device's or a session's id."""
 
-LOWEST_MAX_BIT_RATE = 50_000
-HIGHEST_MAX_BIT_RATE = 1_000_000_000
+LOWEST_BIT_RATE = 50_000
+HIGHEST_BIT_RATE = 1_000_000_000
 
 
 class QualityLevel(StrEnum):
@@ -50,6 +52,10 @@ class QualityChoice:
     max_bit_rate: int | None = None
     """Bits per second that the viewer does not want more than."""
     session_id: str | None = None
+    min_bit_rate: int | None = None
+    """Bits per second that its path is taken to carry, whatever is measured."""
+    start_bit_rate: int | None = None
+    """Bits per second that its path is taken to carry, until something is measured."""
 
 
 def read_choice(fields: JsonFields, kind: str) -> SoundChoice | QualityChoice:
@@ -58,9 +64,13 @@ def read_choice(fields: JsonFields, kind: str) -> SoundChoice | QualityChoice:
     if kind == "sound":
         return SoundChoice(fields.choice("action", ("on", "off"), "on, off") == "on", session_id)
     level = QualityLevel(fields.choice("level", _LEVELS, _LEVEL_NAMES))
-    return QualityChoice(
-        level, fields.optional_integer("maxBitrate", LOWEST_MAX_BIT_RATE, HIGHEST_MAX_BIT_RATE), session_id
+    largest, least, first = (
+        fields.optional_integer(name, LOWEST_BIT_RATE, HIGHEST_BIT_RATE)
+        for name in ("maxBitrate", "minBitrate", "startBitrate")
     )
+    if least is not None and least > (largest or HIGHEST_BIT_RATE):
+        fields.refuse("minBitrate", f"no more than maxBitrate, {largest}")
+    return QualityChoice(level, largest, session_id, least, first)
 
 
 _LEVELS = frozenset(QualityLevel)

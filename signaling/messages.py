@@ -9,6 +9,7 @@
     keyframe-request {sessionId?}                           ok
     sound {action: on | off, sessionId?}                    ok
     quality {level: auto | source | 1080p | 720p | 480p | 360p, maxBitrate?, sessionId?}     ok
+            {minBitrate?, startBitrate?} too, before the answer
     stats {periodMs, sessionId?}, 0 to end                  ok, then stats {sessionId, stats} every period
     leave {sessionId?} or {deviceId}                        ok
     ping                                                    pong

@@ -104,7 +104,8 @@ class SessionHandle(Protocol):
     def choose_quality(self, choice: QualityChoice) -> None:
         """Show that level, or the best that the path carries.
 
-        Raises `Conflict` with the code `quality_unavailable` when there is no such level now; the old choice stays.
+        Raises `Conflict` with the code `quality_unavailable` when there is no such level now, and `already_connected`
+        when a least or first bit rate comes after the media began to flow; the old choice stays.
         """
         ...
 

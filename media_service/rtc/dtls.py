@@ -1,8 +1,8 @@
 """DTLS-SRTP and data channels by aiortc's parts, over our own ICE (RFC 5764, RFC 8831).
 
-This is the only module that touches aiortc's private names: `RTCDtlsTransport._set_role`, `_srtp_profiles`, `_ssl`,
-`_tx_srtp`, `_rx_srtp` and `RTCCertificate._create_ssl_context`; `tests/rtc/test_dtls.py` fails when an upgrade moves
-them.
+This is the only module that touches aiortc's private names: `RTCDtlsTransport._set_role`, `_state`, `_srtp_profiles`,
+`_ssl`, `_tx_srtp`, `_rx_srtp` and `RTCCertificate._create_ssl_context`; `tests/rtc/test_dtls.py` fails when an upgrade
+moves them.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from aiortc.rtcdtlstransport import (
     SRTP_AEAD_AES_256_GCM,
     SRTP_AES128_CM_SHA1_80,
     SRTPProtectionProfile,
+    State,
 )
 from OpenSSL import SSL
 
@@ -124,7 +125,8 @@ class DtlsTransport:
     @property
     def is_connected(self) -> bool:
         """Whether the handshake is done and the keys are there."""
-        return self._transport.state == "connected"
+        # Not by `state`, which makes a string: this is asked for every datagram.
+        return self._transport._state is State.CONNECTED
 
     @property
     def srtp_profile(self) -> str:

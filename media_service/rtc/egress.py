@@ -222,7 +222,7 @@ class Egress:
         budget = _REPLAY_PACKETS_PER_TURN
         while budget > 0:
             if viewer.waiting_seconds > _REPLAY_AHEAD or viewer.path.backlog > _REPLAY_BACKLOG:
-                if viewer.seconds_for(replay.octets_left) <= _LONGEST_REPLAY:
+                if replay.is_only_help or viewer.seconds_for(replay.octets_left) <= _LONGEST_REPLAY:
                     return True
                 viewer.give_up(now)
                 return False

@@ -34,7 +34,10 @@ class PacketShape:
     send_time_offset: int
     """Where abs-send-time sits in `extensions`; 0 when it is not sent."""
     transport_sequence_offset: int
-    """Where the transport-wide sequence number sits in `extensions`, zero; 0 when it is not sent."""
+    """Where the transport-wide sequence number sits in `extensions`, zero; 0 when it is not sent.
+
+    It comes first of all, so that it is always at the same place: 5.
+    """
     tag_size: int
     """Bytes that SRTP appends."""
 
@@ -59,13 +62,12 @@ def packet_shape(
 
     Transport-wide sequence numbers are in it only where `numbers_packets` says that they are counted.
     """
-    elements = _element(track.mid_extension, track.mid.encode())
+    number = _element(track.transport_sequence_extension, bytes(2)) if numbers_packets else b""
+    number_offset = 5 if number else 0
+    elements = number + _element(track.mid_extension, track.mid.encode())
     send_time = _element(track.absolute_send_time_extension, bytes(3))
     send_time_offset = 4 + len(elements) + 1 if send_time else 0
-    elements += send_time
-    number = _element(track.transport_sequence_extension, bytes(2)) if numbers_packets else b""
-    number_offset = 4 + len(elements) + 1 if number else 0
-    elements += number + _element(track.playout_delay_extension, playout_delay)
+    elements += send_time + _element(track.playout_delay_extension, playout_delay)
     return _shape(track.payload_type, _block(elements), send_time_offset, number_offset, tag_size)
 
 

@@ -18,6 +18,7 @@ _WORTH_ITS_HEADER = 600
 """Octets of payload above which a packet is large enough to be sent again for its size alone."""
 _LOOKED_THROUGH = 400
 _first_sequence = attrgetter("first_sequence")
+_first_number = attrgetter("first_number")
 
 
 class SentBurst(NamedTuple):
@@ -93,13 +94,22 @@ class History:
         if unwrapped is None:
             return None
         # One NACK can name thousands of packets, and a replay leaves hundreds of pictures to look through.
-        bursts = self._bursts
-        position = bisect_right(bursts, unwrapped, key=_first_sequence) - 1
-        if position < 0:
+        position = bisect_right(self._bursts, unwrapped, key=_first_sequence) - 1
+        return self._at(position, unwrapped - self._bursts[position].first_sequence)
+
+    def find_number(self, number: int) -> SentPacket | None:
+        """The packet that first left with this unwrapped transport-wide number, or None when it is not kept any more.
+
+        Only of packets that were numbered.
+        """
+        if not self._bursts:
             return None
-        burst = bursts[position]
-        index = unwrapped - burst.first_sequence
-        return _packet(burst, index) if index < len(burst.payloads) else None
+        position = bisect_right(self._bursts, number, key=_first_number) - 1
+        return self._at(position, number - self._bursts[position].first_number)
+
+    def last_packet(self) -> SentPacket | None:
+        """The packet that was sent last; None before the first."""
+        return _packet(self._bursts[-1], len(self._bursts[-1].payloads) - 1) if self._bursts else None
 
     def large_packets(self, count: int) -> list[SentPacket]:
         """Up to `count` packets that may be sent again for their size alone: of the last ones, the large ones."""
@@ -134,6 +144,12 @@ class History:
             self._repeated = {number: at for number, at in self._repeated.items() if at >= oldest}
         self._repeated[sequence] = now
         return True
+
+    def _at(self, position: int, index: int) -> SentPacket | None:
+        if position < 0:
+            return None
+        burst = self._bursts[position]
+        return _packet(burst, index) if index < len(burst.payloads) else None
 
     def _unwrapped(self, sequence: int) -> int | None:
         """The sequence number before it was cut to 16 bits, if it is not newer than all; None before the first."""

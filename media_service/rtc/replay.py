@@ -17,9 +17,11 @@ class Replay:
     timestamps when it reaches them. A keyframe that comes meanwhile shortens the way.
     """
 
-    def __init__(self, viewer: Viewer, cache: GopCache) -> None:
+    def __init__(self, viewer: Viewer, cache: GopCache, *, is_only_help: bool = False) -> None:
         """The cache must hold a group of pictures."""
         self.viewer = viewer
+        self.is_only_help = is_only_help
+        """Whether there is no keyframe to be had instead, however long it takes."""
         self._cache = cache
         self._restart()
 

@@ -5,6 +5,8 @@ Transport-wide feedback is that of draft-holmer-rmcat-transport-wide-cc-extensio
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
 
 SENDER_REPORT = 200
 RECEIVER_REPORT = 201
@@ -77,9 +79,12 @@ class Remb:
     bit_rate: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TransportFeedback:
-    """When packets arrived (draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1)."""
+    """When packets arrived (draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1).
+
+    Not frozen, because ten are made a second and viewer, and that doubles the price.
+    """
 
     first: int
     """The 16-bit transport-wide sequence number of the first packet told of."""
@@ -177,16 +182,19 @@ def _parse_arrivals(compound: bytes, offset: int, end: int, most: int) -> Transp
             symbols += (chunk >> 13,) * (chunk & 0x1FFF)
             if not chunk & 0x1FFF:
                 return None
-        elif chunk < 0xC000:
-            symbols += [chunk >> shift & 1 for shift in _ONE_BIT_SYMBOLS]
         else:
-            symbols += [chunk >> shift & 3 for shift in _TWO_BIT_SYMBOLS]
+            symbols += _vector(chunk)
     # The last chunk may go on beyond the last packet.
     del symbols[statuses:]
-    if offset + symbols.count(1) + 2 * symbols.count(2) > end:
+    small = symbols.count(1)
+    if offset + small + 2 * symbols.count(2) > end:
         return None
-    ticks = 0
     begin = (reference >> 8) * _REFERENCE
+    if small == statuses:
+        # All have arrived, soon after each other: nearly always so, and four times as fast.
+        deltas = accumulate(compound[offset : offset + statuses])
+        return TransportFeedback(first, tuple([begin + ticks * _DELTA for ticks in deltas]), reference & 0xFF)
+    ticks = 0
     arrivals: list[float | None] = []
     for symbol in symbols:
         if symbol == 1:
@@ -202,6 +210,14 @@ def _parse_arrivals(compound: bytes, offset: int, end: int, most: int) -> Transp
             # 3 is reserved; nothing can be said of such a packet but that no time is given.
             arrivals.append(None)
     return TransportFeedback(first, tuple(arrivals), reference & 0xFF)
+
+
+@lru_cache(maxsize=1024)
+def _vector(chunk: int) -> tuple[int, ...]:
+    """The symbols of a status vector chunk; there are few that come often."""
+    if chunk < 0xC000:
+        return tuple(chunk >> shift & 1 for shift in _ONE_BIT_SYMBOLS)
+    return tuple(chunk >> shift & 3 for shift in _TWO_BIT_SYMBOLS)
 
 
 def _parse_payload_feedback(compound: bytes, offset: int, end: int, kind: int, packets: list[RtcpPacket]) -> None:

@@ -16,7 +16,8 @@ from media_service.rtc.template import Template
 from signaling.jsep import VideoTrack
 
 _pack_numbering = struct.Struct("!HII").pack_into
-_pack_number = struct.Struct("!H").pack_into
+_pack_numbers = struct.Struct("!HII5sH").pack_into
+"""The same, and the transport-wide number behind what extensions begin with."""
 
 
 class VideoSender:
@@ -34,7 +35,7 @@ class VideoSender:
         """The next packet's sequence number, unwrapped."""
         self.timestamp_offset = secrets.randbits(32)
         """What is added to every RTP timestamp."""
-        self._number = 0
+        self.number = 0
         """The next transport-wide sequence number, unwrapped."""
         self._ssrc = track.ssrc
         self._context = dtls.srtp_context
@@ -64,10 +65,11 @@ class VideoSender:
         """
         buffer = self._buffer
         data, size, context, ssrc = buffer.data, buffer.length, self._context, self._ssrc
-        encrypt, pack = protect, _pack_numbering
+        encrypt, pack, pack_numbers = protect, _pack_numbering, _pack_numbers
         wire_timestamp = timestamp + self.timestamp_offset & 0xFFFFFFFF
         sequence = first_sequence = self.sequence
-        first_number, number_at = self._number, shape.transport_sequence_offset
+        number = first_number = self.number
+        before_number = shape.extensions[: shape.transport_sequence_offset]
         send_run = path.send_run
         is_sent = True
         sent_octets = 0
@@ -76,11 +78,13 @@ class VideoSender:
             if laid_out_at != send_time:
                 for offset in send_time_offsets:
                     data[offset : offset + 3] = send_time
-            if number_at:
-                for number, (_, offset, _) in enumerate(packets, self._number):
-                    _pack_number(data, offset + 10 + number_at, number & 0xFFFF)
             for pointer, offset, length in packets:
-                pack(data, offset, sequence & 0xFFFF, wire_timestamp, ssrc)
+                if before_number:
+                    # In one call: this runs for every packet and viewer.
+                    pack_numbers(data, offset, sequence & 0xFFFF, wire_timestamp, ssrc, before_number, number & 0xFFFF)
+                    number += 1
+                else:
+                    pack(data, offset, sequence & 0xFFFF, wire_timestamp, ssrc)
                 size[0] = length
                 if encrypt(context, pointer, size):
                     # What libsrtp refuses to encrypt is not sent in clear.
@@ -91,9 +95,9 @@ class VideoSender:
                 if not send_run(run):
                     is_sent = False
             sent_octets += octets
-            if number_at:
-                self._estimator.packets_sent(self._number, sizes, now)
-                self._number += len(sizes)
+            if before_number:
+                self._estimator.packets_sent(self.number, sizes, now)
+                self.number = number
         self.sequence = sequence
         self.budget.spend(sent_octets)
         self.history.add(
@@ -106,12 +110,12 @@ class VideoSender:
 
         Raises `pylibsrtp.Error` when libsrtp repeats it no more.
         """
-        protected = self._retransmissions.again(packet, shape, self._number, now)
+        protected = self._retransmissions.again(packet, shape, self.number, now)
         if not path.send(protected):
             return 0
         octets = len(protected)
         self.budget.spend(octets)
         if shape.transport_sequence_offset and self._retransmissions.is_separate:
-            self._estimator.packets_sent(self._number, (octets,), now)
-            self._number += 1
+            self._estimator.packets_sent(self.number, (octets,), now)
+            self.number += 1
         return octets

@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol
 
-from pylibsrtp import Error as SrtpError
-
 from media_service.rtc import rtcp
 from media_service.rtc.audio import AudioSender
 from media_service.rtc.bandwidth import BandwidthEstimator
+from media_service.rtc.counters import ViewerCounters
 from media_service.rtc.dtls import DtlsTransport
 from media_service.rtc.header_extensions import PLAYOUT_DELAY_OF_SOUND, absolute_send_time, packet_shape
 from media_service.rtc.history import SentPacket
-from media_service.rtc.pacer import LARGEST_WAIT, PACE, PACING_INTERVAL, Backlog, Padding, room
+from media_service.rtc.pacer import PACE, PACING_INTERVAL, Backlog, Padding, room
 from media_service.rtc.path import Path
 from media_service.rtc.patience import Patience
 from media_service.rtc.picture import CLOCK_RATE, Picture
+from media_service.rtc.repair import Repair
 from media_service.rtc.srtp import PacketBuffer
 from media_service.rtc.template import Template, templates
 from media_service.rtc.video_sender import VideoSender
@@ -37,7 +37,6 @@ _PROBE_INTERVAL: Final = 0.05
 """Seconds between two questions whether to probe."""
 _REMINDER: Final = 0.25
 """Seconds after which a keyframe that a congested path needs is asked for again."""
-_LARGEST_PACKET: Final = 1250
 _PADDING_PACKETS: Final = 16
 _PADDING_PER_TURN: Final = 100
 """Packets: a machine that is late makes up for that no faster."""
@@ -58,23 +57,6 @@ class Following(Enum):
     """It gets the pictures since the last keyframe in fast forward."""
     LIVE = "live"
     """It gets each picture as it comes."""
-
-
-@dataclass(slots=True)
-class ViewerCounters:
-    """What happened to one viewer's packets, named as in webrtc-stats where it has a name."""
-
-    packets_sent: int = 0
-    bytes_sent: int = 0
-    retransmitted_packets_sent: int = 0
-    padding_packets_sent: int = 0
-    padding_bytes_sent: int = 0
-    pictures_sent: int = 0
-    pictures_replayed: int = 0
-    nack_count: int = 0
-    pli_count: int = 0
-    fir_count: int = 0
-    receiver_reports: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +128,7 @@ class Viewer:
         self._history = self._sender.history
         self._budget = self._sender.budget
         self._backlog = Backlog()
-        self._missing: dict[int, SentPacket] = {}
-        """What was asked for again and waits, oldest first."""
+        self._repair = Repair(self._sender, estimator, self.counters, self.drops)
         self._keyframe_octets = 0
         """Of the last keyframe, in whole packets."""
         self._remind_at = _NEVER
@@ -207,7 +188,7 @@ class Viewer:
         estimator = self.estimator
         rate = estimator.bit_rate * PACE[estimator.is_congested] if self._padding is None else self.pacing_rate
         level = self._budget.earn(rate, now)
-        if octets > level or self._backlog.octets or self._missing or self.path.backlog:
+        if octets > level or self._backlog.octets or self._repair.missing or self.path.backlog:
             self._send_paced(picture, octets, timestamp, now)
             return
         self._took(picture, octets, timestamp)
@@ -218,21 +199,27 @@ class Viewer:
         counters.pictures_sent += 1
         if failure:
             self._failed(failure, ends_picture=True)
+        elif self._repair.sends_copies:
+            self._repair.copy_tail(now)
+            self._outlet.attend(self)
 
     def serve(self, now: float) -> float:
         """Send what waits, as far as the budget goes; seconds after which to do so again, infinity for never."""
         self._budget.earn(self.pacing_rate, now)
-        if self._missing:
-            self._send_missing(now)
+        repair = self._repair
+        if repair.missing:
+            repair.send_missing(self.path, self.shape, now)
         if self._backlog.octets:
             self._send_waiting(now)
+        if repair.copies:
+            repair.send_copies(self.path, self.shape, now)
         if now >= self._remind_at:
             self._remind(now)
         if self._padding is not None:
             self._pad(self._padding, now)
         elif self._wanted_bit_rate > self.estimator.bit_rate and now >= self._probe_at:
             self._consider_probe(now)
-        if self._backlog.octets or self._missing or self._padding is not None or self._remind_at < _NEVER:
+        if self._backlog.octets or repair.is_waiting or self._padding is not None or self._remind_at < _NEVER:
             return _TURN
         may_gain = self._wanted_bit_rate > self.estimator.bit_rate and self._probe_at < _NEVER
         return _PROBE_INTERVAL if may_gain else _NEVER
@@ -256,7 +243,7 @@ class Viewer:
     def close(self) -> None:
         """Send nothing more of what waits."""
         self._backlog.clear()
-        self._missing.clear()
+        self._repair.clear()
         self._padding = None
         self._wanted_bit_rate = 0
         self._remind_at = _NEVER
@@ -293,6 +280,8 @@ class Viewer:
                     self.estimator.remb_received(packet.bit_rate, now)
                 case rtcp.TransportFeedback():
                     self.estimator.feedback_received(packet, now)
+                    if lacking := self._repair.lacking(packet):
+                        self._packets_lacking(lacking, now)
                 case rtcp.Bye():
                     pass
 
@@ -368,6 +357,7 @@ class Viewer:
                 round_trip = units / 65536
         self.reception = Reception(report.fraction_lost, report.packets_lost, report.jitter / CLOCK_RATE, round_trip)
         self.estimator.loss_reported(report.fraction_lost, round_trip, now)
+        self._repair.loss_reported(report.fraction_lost, now)
 
     def _send_paced(self, picture: Picture, octets: int, timestamp: int, now: float) -> None:
         """Have `picture` wait for its turn, and send what the budget pays for."""
@@ -383,9 +373,9 @@ class Viewer:
             return
         backlog.append(picture, self.shape, timestamp, octets)
         self._took(picture, octets, timestamp)
-        self._send_missing(now)
+        self._repair.send_missing(self.path, self.shape, now)
         self._send_waiting(now)
-        if backlog.octets or self._missing:
+        if backlog.octets or self._repair.is_waiting:
             self._outlet.attend(self)
 
     def _took(self, picture: Picture, octets: int, timestamp: int) -> None:
@@ -417,6 +407,8 @@ class Viewer:
             if failure:
                 self._failed(failure, ends_picture=is_last)
                 return
+            if is_last and self._repair.sends_copies:
+                self._repair.copy_tail(now)
 
     def _failed(self, reason: str, *, ends_picture: bool) -> None:
         """A picture with a hole is worth nothing to the decoder, nor is what waits behind it."""
@@ -429,10 +421,7 @@ class Viewer:
         """Note that what was sent leads nowhere, unless it is the keyframe that goes on."""
         begun = self._backlog.begun_keyframe
         self._history.abandon(self._sender.sequence if begun is None else begun)
-        abandoned = [sequence for sequence in self._missing if self._history.is_abandoned(sequence)]
-        for sequence in abandoned:
-            self.drops["nack_abandoned"] += 1
-            del self._missing[sequence]
+        self._repair.abandon()
 
     def _remind(self, now: float) -> None:
         """Ask for a keyframe, unless one is on its way already."""
@@ -442,44 +431,18 @@ class Viewer:
 
     def _packets_missed(self, sequence_numbers: Sequence[int], now: float) -> None:
         """Send again what is worth it and the budget pays for, and the rest before anything else."""
-        history, budget, missing = self._history, self._budget, self._missing
-        budget.earn(self.pacing_rate, now)
+        self._budget.earn(self.pacing_rate, now)
         round_trip = self.reception.round_trip_time or _DEFAULT_ROUND_TRIP
-        most_waiting = self.estimator.bit_rate * LARGEST_WAIT / 8 / _LARGEST_PACKET
-        for sequence in sequence_numbers:
-            packet = history.find(sequence)
-            if history.is_abandoned(sequence):
-                self.drops["nack_abandoned"] += 1
-            elif packet is None:
-                self.drops["nack_too_old"] += 1
-            elif sequence in missing:
-                self.drops["nack_too_soon"] += 1
-            elif len(missing) > most_waiting:
-                self.drops["nack_congested"] += 1
-            elif not history.may_repeat(sequence, now, round_trip):
-                self.drops["nack_too_soon"] += 1
-            elif budget.level > 0 and not missing:
-                self.counters.retransmitted_packets_sent += self._send_again(packet, now) > 0
-            else:
-                missing[sequence] = packet
-        if missing:
+        self._repair.nacked(sequence_numbers, self.path, self.shape, round_trip, now)
+        if self._repair.is_waiting:
             self._outlet.attend(self)
 
-    def _send_missing(self, now: float) -> None:
-        """Send again what the budget pays for."""
-        missing = self._missing
-        while missing and self._budget.level > 0:
-            packet = missing.pop(next(iter(missing)))
-            self.counters.retransmitted_packets_sent += self._send_again(packet, now) > 0
-
-    def _send_again(self, packet: SentPacket, now: float) -> int:
-        """Send a packet once more; its octets, 0 when it did not leave."""
-        try:
-            return self._sender.repeat(self.path, packet, self.shape, now)
-        except SrtpError:
-            # libsrtp repeats a sequence number only within its window of 1024 packets.
-            self.drops["nack_too_old"] += 1
-            return 0
+    def _packets_lacking(self, packets: Sequence[SentPacket], now: float) -> None:
+        """The same for what nobody asked for, but feedback says is missing."""
+        self._budget.earn(self.pacing_rate, now)
+        self._repair.repair(packets, self.path, self.shape, now)
+        if self._repair.is_waiting:
+            self._outlet.attend(self)
 
     def _consider_probe(self, now: float) -> None:
         """Ask whether it is time for a probe, and begin it."""
@@ -500,7 +463,7 @@ class Viewer:
             if due <= 0 or self.estimator.is_congested:
                 break
             packet = packets[counters.padding_packets_sent % len(packets)]
-            octets = self._send_again(packet, now)
+            octets = self._repair.repeat(packet, self.path, self.shape, now)
             if not octets:
                 break
             due -= octets

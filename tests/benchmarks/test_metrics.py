@@ -40,6 +40,7 @@ def test_quantiles_are_linear_within_a_bucket() -> None:
     assert histogram.quantile(0.25) == pytest.approx(0.005)
     assert histogram.quantile(0.75) == pytest.approx(0.015)
     assert histogram.maximum() == 0.02
+    assert histogram.over(0.01) == 0.5
 
 
 def test_what_is_beyond_the_last_bound_is_not_made_up() -> None:
@@ -53,3 +54,4 @@ def test_nothing_observed_is_not_a_number() -> None:
     assert math.isnan(Histogram(()).quantile(0.5))
     assert math.isnan(Histogram(((0.01, 0.0), (math.inf, 0.0))).quantile(0.5))
     assert math.isnan(Histogram(()).maximum())
+    assert math.isnan(Histogram(()).over(0.01))

@@ -59,6 +59,7 @@ def test_each_picture_comes_at_once_with_its_time() -> None:
         assert (decoded.frame.width, decoded.frame.height, decoded.frame.format.name) == (WIDTH, HEIGHT, "yuv420p")
         assert number_of(decoded.frame) == number
     assert (decoder.broken, decoder.skipped, decoder.waits_for_keyframe) == (0, 0, False)
+    assert not decoder.holds_back
     assert decoder.flush() == []
 
 
@@ -70,7 +71,9 @@ def test_several_slices_are_one_picture() -> None:
 def test_b_frames_come_in_display_order_with_ascending_times() -> None:
     decoder = H264Decoder()
     frames = decode(decoder, REORDERED)
+    held = [decoder.holds_back]
     held_back = decoder.flush()
+    assert [*held, decoder.holds_back] == [True, False]
     assert 0 < len(held_back) <= 4
     frames += held_back
     assert [number_of(decoded.frame) for decoded in frames] == list(range(24))

@@ -31,8 +31,8 @@ def test_a_moment_of_stillness_does_not_count() -> None:
 def test_long_stillness_does() -> None:
     meter = BitRateMeter()
     fill(meter, 0.0, 6.0, 2_000_000)
-    fill(meter, 6.0, 30.0, 20_000)
-    assert meter.busiest(36.0) == pytest.approx(20_000, rel=0.1)
+    fill(meter, 6.0, 66.0, 20_000)
+    assert meter.busiest(72.0) == pytest.approx(20_000, rel=0.1)
 
 
 def test_pictures_that_do_not_come_are_forgotten_too() -> None:

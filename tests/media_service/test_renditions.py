@@ -3,9 +3,10 @@
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import av
+import numpy as np
 import pytest
 from aiortc.codecs.h264 import H264PayloadDescriptor
 from aiortc.rtp import RtpPacket
@@ -42,6 +43,12 @@ class Estimate(Unlimited):
         self.bit_rate = bit_rate
 
 
+def decoded(data: bytes) -> list[av.VideoFrame]:
+    decoder = av.CodecContext.create("h264", "r")
+    packets = [*decoder.parse(data), *decoder.parse(b"")]
+    return [frame for packet in [*packets, None] for frame in decoder.decode(packet)]
+
+
 class Watcher:
     """A viewer and what its browser got."""
 
@@ -58,12 +65,13 @@ class Watcher:
         self.packets += self._ends.received(self._path)
         return self.packets
 
+    def frames(self) -> list[av.VideoFrame]:
+        """The pictures that a decoder makes of all that came."""
+        return decoded(b"".join(H264PayloadDescriptor.parse(packet.payload)[1] for packet in self.take()))
+
     def sizes(self) -> list[tuple[int, int]]:
-        """The sizes of the pictures that a decoder makes of all that came."""
-        decoder = av.CodecContext.create("h264", "r")
-        data = b"".join(H264PayloadDescriptor.parse(packet.payload)[1] for packet in self.take())
-        packets = [*decoder.parse(data), *decoder.parse(b"")]
-        return [(frame.width, frame.height) for packet in [*packets, None] for frame in decoder.decode(packet)]
+        """Their sizes."""
+        return [(frame.width, frame.height) for frame in self.frames()]
 
     def changed(self) -> None:
         self.changes += 1
@@ -72,30 +80,31 @@ class Watcher:
 class Scene:
     """A stream of real pictures, and its viewers."""
 
-    def __init__(self, ends: JoinedEnds) -> None:
+    def __init__(self, ends: JoinedEnds, *, encodes: bool = True) -> None:
         self.egress = Egress(lambda _: None)
         self.pool = EncoderPool(workers=2, input_limit=10, timeout=5.0)
         self.refusals = 0
         """How many more encoders cannot be opened."""
         self.requests = 0
         self.opened: list[VideoCoding] = []
-        transcoding = Transcoding(self.pool, self._open_encoder, 30, "ultrafast", 20)
+        transcoding = Transcoding(self.pool, self._open_encoder, 30, "ultrafast", 20) if encodes else None
         self.renditions = Renditions("phone-1", self.egress, self._asked, transcoding)
         self._ends = ends
         self._watchers = 0
         self._captured_at = 0.0
 
-    def push(self, pictures: Sequence[bytes]) -> None:
-        """Push coded pictures, of which the first is a keyframe."""
+    def push(self, pictures: Sequence[bytes], *, apart: float = 1 / 30, begins_anew: bool = True) -> None:
+        """Push coded pictures, captured so many seconds `apart`; with `begins_anew` the first one is a keyframe."""
         self._captured_at = max(self._captured_at, time.monotonic())
         for number, coded in enumerate(pictures):
-            self.renditions.push(AccessUnit(tuple(picture_nal_units(coded)), self._captured_at, number == 0))
-            self._captured_at += 1 / 30
+            is_keyframe = begins_anew and number == 0
+            self.renditions.push(AccessUnit(tuple(picture_nal_units(coded)), self._captured_at, is_keyframe))
+            self._captured_at += apart
 
-    def join(self, bit_rate: int, playable: Sequence[str] = BROWSER) -> Watcher:
+    def join(self, bit_rate: int, playable: Sequence[str] = BROWSER, *, path: RecordingPath | None = None) -> Watcher:
         self._watchers += 1
         track = video_track(ssrc=2 * self._watchers + 1000, rtx_ssrc=2 * self._watchers + 1001)
-        path, estimate = RecordingPath(), Estimate(bit_rate)
+        path, estimate = path or RecordingPath(), Estimate(bit_rate)
         viewer = self._ends.viewer(track, self.egress, path, self.renditions.lagging, estimator=estimate)
         watcher = Watcher(viewer, estimate, path, self._ends)
         self.renditions.add(viewer, playable, watcher.changed)
@@ -109,6 +118,15 @@ class Scene:
         now = time.monotonic()
         for tick in range(round(seconds / 0.2)):
             self.renditions.look(now + tick * 0.2)
+
+    async def looked_until(self, condition: Callable[[], object]) -> None:
+        """Look after everybody until `condition` holds."""
+
+        def holds() -> object:
+            self.renditions.look(time.monotonic())
+            return condition()
+
+        await until(holds, pause=0.01)
 
     async def shown(self, watcher: Watcher, count: int) -> None:
         """Wait until so many pictures were sent to a viewer."""
@@ -134,6 +152,16 @@ class Scene:
 async def scene() -> AsyncIterator[Scene]:
     ends = await joined_ends()
     made = Scene(ends)
+    yield made
+    await made.aclose()
+    await ends.dtls.aclose()
+
+
+@pytest.fixture
+async def passthrough() -> AsyncIterator[Scene]:
+    """One that codes nothing."""
+    ends = await joined_ends()
+    made = Scene(ends, encodes=False)
     yield made
     await made.aclose()
     await ends.dtls.aclose()
@@ -346,3 +374,129 @@ async def test_who_leaves_while_it_changes_is_gone(scene: Scene, pictures: list[
     assert not scene.renditions.viewers
     await asyncio.sleep(0)
     assert watcher.changes == 0
+
+
+async def test_who_wants_a_rung_just_after_its_keyframe_gets_another(scene: Scene, pictures: list[bytes]) -> None:
+    scene.push(pictures)
+    first, second = scene.join(PLENTY), scene.join(PLENTY)
+    scene.renditions.choose(first.viewer, Wish("480p"))
+    await until(lambda: scene.level(first) == "480p")
+    scene.renditions.choose(second.viewer, Wish("480p"))
+    assert scene.level(second) == SOURCE
+    await scene.looked_until(lambda: scene.level(second) == "480p")
+
+
+async def test_who_waits_for_the_stream_is_still_helped_where_it_is(scene: Scene, pictures: list[bytes]) -> None:
+    scene.push(pictures)
+    await scene.shown(scene.join(LITTLE), 1)
+    watcher = scene.join(LITTLE)
+    await scene.shown(watcher, 1)
+    watcher.estimate.bit_rate = PLENTY
+    scene.wait(3.0)
+    assert scene.requests == 1, "a keyframe of the stream was asked for, and does not come"
+    sent = watcher.viewer.counters.pictures_sent
+    watcher.viewer.fell_behind("buffer_full")
+    watcher.viewer.request_keyframe("pli", time.monotonic())
+    await scene.shown(watcher, sent + 1)
+    assert watcher.sizes()[-1] == (360, 480)
+
+
+async def test_a_replay_outlives_the_rung_that_its_viewer_was_to_go_to(scene: Scene, pictures: list[bytes]) -> None:
+    scene.push(pictures)
+    scene.refusals = 3
+    path = RecordingPath()
+    path.backlog = 1 << 20
+    watcher = scene.join(PLENTY, path=path)
+    await until(lambda: watcher.viewer.following is Following.REPLAYING)
+    scene.renditions.choose(watcher.viewer, Wish("360p"))
+    await scene.looked_until(lambda: not scene.renditions.running)
+    path.backlog = 0
+    await scene.shown(watcher, 8)
+    await until(lambda: watcher.viewer.following is Following.LIVE)
+
+
+async def test_a_rung_that_is_begun_when_the_decoder_fails_is_decoded_for(scene: Scene) -> None:
+    pictures = encode_x264(720, 960, 8, profile="baseline")
+    scene.push(pictures)
+    watcher, other = scene.join(PLENTY), scene.join(LITTLE)
+    for each, level in ((watcher, "720p"), (other, "360p")):
+        scene.renditions.choose(each.viewer, Wish(level))
+    await scene.looked_until(lambda: (scene.level(watcher), scene.level(other)) == ("720p", "360p"))
+    watcher.estimate.bit_rate = 700_000
+    for _ in range(3):
+        # No decoder takes what is not even bytes.
+        nal_units = (*picture_nal_units(pictures[0]), "nothing")
+        scene.renditions.push(AccessUnit(nal_units, time.monotonic(), True))  # type: ignore[arg-type]
+    scene.push(pictures)
+    await until(lambda: "480p" in [level for level, _, _ in scene.renditions.running])
+    await scene.looked_until(lambda: watcher.sizes()[-1:] == [(480, 640)])
+    sent = watcher.viewer.counters.pictures_sent
+    scene.push(pictures)
+    await scene.shown(watcher, sent + 4)
+
+
+async def test_the_last_picture_before_the_screen_stands_still_is_coded(scene: Scene, pictures: list[bytes]) -> None:
+    scene.push(pictures)
+    watcher = scene.join(LITTLE)
+    await scene.shown(watcher, 1)
+    encoder = scene.renditions.running[0][1]
+    done = encoder.lane.done
+    scene.push(pictures[:3], apart=0.001)
+    await until(lambda: encoder.lane.done == done + 3)
+    sent = watcher.viewer.counters.pictures_sent
+    await scene.looked_until(lambda: watcher.viewer.counters.pictures_sent == sent + 1)
+    scene.wait(1.0)
+    await until(lambda: not encoder.lane.waiting)
+    assert watcher.viewer.counters.pictures_sent == sent + 1
+
+
+async def test_a_picture_that_an_encoder_lost_is_coded_by_the_next(scene: Scene, pictures: list[bytes]) -> None:
+    scene.refusals = 1
+    scene.push(pictures)
+    watcher = scene.join(LITTLE)
+    await scene.looked_until(lambda: watcher.viewer.counters.pictures_sent)
+    assert scene.level(watcher) == "360p"
+
+
+async def test_without_rungs_a_path_that_was_full_is_shown_what_there_is(
+    passthrough: Scene, pictures: list[bytes]
+) -> None:
+    """The next keyframe may be long in coming, or never come."""
+    passthrough.push(pictures)
+    watcher = passthrough.join(PLENTY)
+    await until(lambda: watcher.viewer.following is Following.LIVE)
+    watcher.viewer.give_up(time.monotonic())
+    assert watcher.viewer.following is Following.WAITING
+    await until(lambda: watcher.viewer.following is Following.LIVE)
+    assert watcher.viewer.counters.pictures_replayed == 16
+
+
+async def test_without_rungs_it_is_said_why_a_browser_shows_nothing(passthrough: Scene) -> None:
+    passthrough.push(encode_x264(WIDTH, HEIGHT, 4, profile="high10", pix_fmt="yuv420p10le", x264="bframes=0"))
+    watcher = passthrough.join(PLENTY)
+    quality = passthrough.renditions.quality(watcher.viewer)
+    assert (quality.level, quality.levels) == (SOURCE, (SOURCE,))
+    assert "high 10" in quality.reason
+
+
+async def test_a_screen_that_stands_still_is_shown_in_spite_of_b_frames(scene: Scene) -> None:
+    """The decoder holds pictures back until others come; these do not come."""
+    pictures = encode_x264(WIDTH, HEIGHT, 16, x264="bframes=2:keyint=100")
+    scene.push(pictures[:7])
+    watcher = scene.join(PLENTY)
+    await scene.looked_until(lambda: shows_last_of(watcher, pictures[:7]))
+    requests = scene.requests
+    scene.push(pictures[7:], begins_anew=False)
+    await scene.looked_until(lambda: shows_last_of(watcher, pictures))
+    assert scene.requests == requests, "it goes on where it was"
+
+
+def shows_last_of(watcher: Watcher, pictures: Sequence[bytes]) -> bool:
+    """Whether the last picture that a browser got is the last one of these, coded again."""
+    shown = watcher.frames()[-1:]
+    last = decoded(b"".join(pictures))[-1]
+    return bool(shown) and np.abs(luma(shown[0]) - luma(last)).mean() < 10
+
+
+def luma(frame: av.VideoFrame) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
+    return frame.to_ndarray(format="gray8").astype(np.int16)

@@ -146,6 +146,13 @@ def test_a_level_that_there_is_not_is_no_pin() -> None:
     assert control.begin(1_500_000, SUPPLY).level == "720p"
 
 
+def test_without_the_level_that_was_asked_for_more_is_wanted_as_ever() -> None:
+    control = QualityControl()
+    control.wish = Wish("1080p")
+    control.begin(900_000, SUPPLY)
+    assert control.wanted_bit_rate(SUPPLY) * 0.9 > PHONE[0].floor
+
+
 def test_a_largest_bit_rate_is_kept() -> None:
     control = QualityControl()
     control.wish = Wish(largest_bit_rate=700_000)
@@ -173,6 +180,19 @@ def test_a_rung_that_is_gone_is_left_at_once() -> None:
     control.begin(900_000, SUPPLY)
     assert control.look(900_000, replace(SUPPLY, rungs=PHONE[2:]), 1.0).level == "360p"
     assert control.look(900_000, replace(SUPPLY, rungs=()), 1.0).level == SOURCE
+
+
+def test_who_has_room_leaves_a_rung_that_is_gone_for_the_stream_as_it_is() -> None:
+    control = QualityControl()
+    control.begin(900_000, SUPPLY)
+    assert control.look(50_000_000, replace(SUPPLY, rungs=PHONE[2:]), 1.0).level == SOURCE
+
+
+def test_what_cannot_be_coded_again_is_had_as_it_is_with_the_reason() -> None:
+    control = QualityControl()
+    supply = replace(SUPPLY, rungs=(), unplayable="it is interlaced")
+    for choice in (control.begin(50_000_000, supply), control.look(50_000_000, supply, 1.0)):
+        assert (choice.level, choice.reason) == (SOURCE, "it is interlaced")
 
 
 def test_without_rungs_there_is_nothing_to_choose() -> None:

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from media_service.capture_counters import CaptureCounters
 from media_service.rtc.audio import AudioCounters
+from media_service.rtc.counters import ViewerCounters
 from media_service.rtc.egress import Egress
-from media_service.rtc.viewer import ViewerCounters
 from media_service.stream import Stream
 from media_service.totals import Totals
 from signaling.jsep import AudioTrack

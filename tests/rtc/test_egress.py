@@ -541,6 +541,23 @@ async def test_a_replay_that_turns_out_to_take_too_long_is_given_up(stage: Stage
     assert stage.arrived(path).endswith(stage.expected(31))
 
 
+async def test_a_replay_that_is_all_there_is_goes_on_however_long_it_takes(stage: Stage) -> None:
+    """The next keyframe may never come."""
+    stage.push(is_keyframe=True, size=5000)
+    for _ in range(29):
+        stage.push(size=10_000)
+    path, estimator = RecordingPath(), SetEstimator(500_000)
+    viewer = stage.add_viewer(path, estimator)
+    assert viewer.seconds_for(stage.cache.octets) > 2
+    stage.egress.replay(Replay(viewer, stage.cache, is_only_help=True))
+    await until(lambda: viewer.counters.pictures_sent, pause=0)
+    assert stage.following(viewer) is Following.REPLAYING
+    estimator.bit_rate = 50_000_000
+    await until(lambda: stage.following(viewer) is Following.LIVE)
+    await until(lambda: not viewer.waiting_seconds)
+    assert stage.arrived(path) == stage.expected(*range(1, 31))
+
+
 async def test_whoever_has_something_to_gain_is_probed(stage: Stage) -> None:
     path, other = RecordingPath(), RecordingPath()
     estimator, content = SetEstimator(2_000_000), SetEstimator(2_000_000)

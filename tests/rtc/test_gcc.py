@@ -167,6 +167,15 @@ def test_feedback_need_not_be_perfect(path: Path) -> None:
     assert trace.queueing(6, 20) < 0.2
 
 
+@pytest.mark.parametrize("wanted", [1, 8], ids=["content", "in_demand"])
+def test_a_queue_is_found_as_soon_whether_or_not_more_is_wanted(wanted: int) -> None:
+    path = Path(steps((0, 20 * MEGABIT), (10.02, 0.7 * MEGABIT)), 0.05, queue=2.0)
+    simulation = Simulation(path, GccEstimator(LIMITS, 0.0))
+    Sender(simulation, MEGABIT, wanted=wanted * MEGABIT, obeys=lambda now: now > 20)
+    trace = simulation.run(12)
+    assert 10 < trace.congested[0] < 10.7
+
+
 def test_silence_of_the_receiver_is_congestion_until_it_is_heard_again() -> None:
     estimator = GccEstimator(LIMITS, 0.0)
     found = []

@@ -107,6 +107,14 @@ def test_which_quality_is_wanted() -> None:
     text = '{"type": "quality", "level": "720p", "maxBitrate": 1500000}'
     assert parse_control(text) == QualityChoice(QualityLevel.P720, 1_500_000)
     assert parse_control('{"type": "quality", "level": "auto"}') == QualityChoice(QualityLevel.AUTO)
+    text = '{"type": "quality", "level": "auto", "maxBitrate": 900000, "minBitrate": 300000, "startBitrate": 500000}'
+    assert parse_control(text) == QualityChoice(QualityLevel.AUTO, 900_000, None, 300_000, 500_000)
+
+
+def test_the_least_bit_rate_is_not_above_the_most() -> None:
+    with pytest.raises(MalformedMessage) as caught:
+        parse_control('{"type": "quality", "level": "auto", "maxBitrate": 300000, "minBitrate": 300001}')
+    assert caught.value.detail == "minBitrate must be no more than maxBitrate, 300000, not 300001"
 
 
 def test_the_numbers_are_asked_for_once() -> None:

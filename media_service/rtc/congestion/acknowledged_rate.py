@@ -1,5 +1,6 @@
 """How fast what was sent arrives."""
 
+import math
 from collections import deque
 from dataclasses import dataclass
 
@@ -31,17 +32,19 @@ class AcknowledgedRate:
         """When it arrived, when it was sent, bytes."""
         self._octets = 0
 
-    def add(self, reception: Reception) -> None:
-        """Take what arrived."""
-        entries = self._entries
-        end = reception.end
-        if entries and end < entries[-1][0]:
-            # Overtaken: its bytes count, at the time of what came before it.
-            end = entries[-1][0]
-        entries.append((end, reception.sent_at, reception.octets))
-        self._octets += reception.octets
-        while entries[0][0] < end - _WINDOW:
-            self._octets -= entries.popleft()[2]
+    def add(self, *receptions: Reception) -> None:
+        """Take what arrived, in the order of sending."""
+        entries, octets = self._entries, self._octets
+        last = entries[-1][0] if entries else -math.inf
+        for reception in receptions:
+            # What was overtaken counts at the time of what came before it.
+            last = max(last, reception.end)
+            entries.append((last, reception.sent_at, reception.octets))
+            octets += reception.octets
+        oldest = last - _WINDOW
+        while entries and entries[0][0] < oldest:
+            octets -= entries.popleft()[2]
+        self._octets = octets
 
     def clear(self) -> None:
         """Forget all."""

@@ -41,6 +41,10 @@ _LEAST_QUEUE = 0.012
 """Seconds. A path whose queue is shorter is not overused, however it got there."""
 _BASE_WINDOW = 6.0
 """Seconds after which the shortest delay is looked for anew; the one before is kept beside it for as long."""
+_LONGEST_STEP = 0.3
+"""Seconds that the threshold follows a slope at once, however long ago the last one was."""
+_OTHER_CLOCK = 1.0
+"""Seconds. A delay that much shorter than the shortest is no delay."""
 _STALE = 2.0
 """Seconds without arrivals after which the trend begins anew."""
 
@@ -72,22 +76,23 @@ class DelayTrend:
         self._base = self._base_before = math.inf
         self._base_since = -math.inf
 
-    def add(self, reception: Reception) -> None:
-        """Take what arrived of a burst."""
-        sent_at = reception.sent_at
-        if reception.is_start:
-            delay = reception.begin - sent_at
-            if self._shortest_new is None or delay < self._shortest_new:
-                self._shortest_new = delay
-            if sent_at - self._group_begin >= _GROUP:
-                self._group_begin = sent_at
-                self._point(reception.begin, delay)
-        if reception.end - reception.burst_begin > _AHEAD:
-            # Had it been paced, its last packet would have left that much later.
-            delay = reception.end - sent_at - _AHEAD
-            if self._shortest_new is None:
-                self._shortest_new = delay
-            self._point(reception.end, delay)
+    def add(self, *receptions: Reception) -> None:
+        """Take what arrived of bursts, in the order of sending."""
+        for reception in receptions:
+            sent_at = reception.sent_at
+            if reception.is_start:
+                delay = reception.begin - sent_at
+                if self._shortest_new is None or delay < self._shortest_new:
+                    self._shortest_new = delay
+                if sent_at - self._group_begin >= _GROUP:
+                    self._group_begin = sent_at
+                    self._point(reception.begin, delay)
+            if reception.end - reception.burst_begin > _AHEAD:
+                # Had it been paced, its last packet would have left that much later.
+                delay = reception.end - sent_at - _AHEAD
+                if self._shortest_new is None:
+                    self._shortest_new = delay
+                self._point(reception.end, delay)
 
     def _point(self, arrived_at: float, delay: float) -> None:
         points = self._points
@@ -102,6 +107,11 @@ class DelayTrend:
         delay = reception.begin - reception.sent_at
         if delay < self._base:
             self._base = delay
+
+    def is_usual(self, shortest: float) -> bool:
+        """Whether `shortest`, of all delays since the last `update`, rules out that there is a queue now."""
+        queueing = shortest - min(self._base, self._base_before)
+        return self.usage is Usage.NORMAL and -_OTHER_CLOCK < queueing <= _LEAST_QUEUE
 
     def clear(self) -> None:
         """Forget all delays, as when the receiver's clock has jumped."""
@@ -124,7 +134,7 @@ class DelayTrend:
         elif shortest < self._base:
             self._base = shortest
         self.queueing = shortest - min(self._base, self._base_before)
-        elapsed = 0.0 if self._updated_at is None else min(now - self._updated_at, 0.1)
+        elapsed = 0.0 if self._updated_at is None else min(now - self._updated_at, _LONGEST_STEP)
         self._updated_at = now
         previous = self.slope
         self.slope, error = self._fitted()

@@ -113,6 +113,10 @@ class Probing:
         cluster.last_burst = burst.octets
         cluster.last_sent_at = burst.sent_at
 
+    def is_over(self, sent_at: float) -> bool:
+        """Whether what leaves from `sent_at` on has nothing to do with any probe that was begun."""
+        return self._cluster is None and sent_at > self._shadow_end
+
     def covers(self, sent_at: float) -> bool:
         """Whether what left at `sent_at` is of the last probe, or so soon after that the probe's queue delayed it."""
         return self._shadow_begin <= sent_at <= self._shadow_end

@@ -1,7 +1,9 @@
 """What was sent with transport-wide numbers, and what feedback says became of it."""
 
+import math
 from bisect import bisect_right
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from media_service.rtc.rtcp import TRANSPORT_FEEDBACK_PERIOD, TransportFeedback
 
@@ -17,7 +19,7 @@ _LARGEST_STEP = 3.0
 class Burst:
     """Packets that left at one moment."""
 
-    __slots__ = ("arrived", "begin", "end", "first", "missing", "octets", "sent_at", "sizes")
+    __slots__ = ("all", "arrived", "begin", "end", "first", "missing", "octets", "sent_at", "sizes")
 
     def __init__(self, first: int, sizes: tuple[int, ...], sent_at: float) -> None:
         self.first = first
@@ -25,6 +27,8 @@ class Burst:
         self.sizes = sizes
         self.octets = sum(sizes)
         self.sent_at = sent_at
+        self.all = (1 << len(sizes)) - 1
+        """A bit for each packet."""
         self.arrived = 0
         """A bit for each packet that was reported to have arrived."""
         self.missing = 0
@@ -79,6 +83,8 @@ class SentPackets:
         self._bursts: list[Burst] = []
         self._last_arrival: float | None = None
         self._last_feedback_at = 0.0
+        self._offset = 0.0
+        """What is added to times on the wire, which begin anew every 12 days."""
 
     def add(self, first: int, sizes: tuple[int, ...], now: float) -> Burst:
         """Note that packets of `sizes` bytes, numbered from `first` on, left at `now`."""
@@ -92,6 +98,26 @@ class SentPackets:
             kept_from = max(kept_from, _SHORTEST_TRIM if len(self._bursts) >= _MOST_BURSTS else 0)
             del self._firsts[:kept_from], self._bursts[:kept_from]
         return burst
+
+    def shortest_delay(self, feedback: TransportFeedback) -> float:
+        """The shortest way of a burst that begins in `feedback`, by both clocks; infinite when any packet is missing.
+
+        Nothing is noted: it tells at little cost whether there is anything of interest.
+        """
+        arrivals = feedback.arrivals
+        number = self.end - 1 - (self.end - 1 - feedback.first & 0xFFFF)
+        end = number + len(arrivals)
+        if end > self.end or None in arrivals:
+            return math.inf
+        bursts, shortest = self._bursts, math.inf
+        for index in range(bisect_right(self._firsts, end - 1) - 1, -1, -1):
+            burst = bursts[index]
+            if burst.first < number:
+                break
+            begin = arrivals[burst.first - number]
+            if begin is not None and begin - burst.sent_at < shortest:
+                shortest = begin - burst.sent_at
+        return shortest + self._offset
 
     def reported(self, feedback: TransportFeedback, now: float) -> Reported:
         """What `feedback` says that was not known; nothing when it tells of packets never sent."""
@@ -113,36 +139,17 @@ class SentPackets:
                 continue
             part = arrivals[low - number : high - number]
             was_unknown = not burst.arrived
-            octets = first_octets = 0
-            begin = last = 0.0
-            position = low - first
-            bit = 1 << position
-            for arrival in part:
-                if arrival is None:
-                    if not (burst.arrived | burst.missing) & bit:
-                        burst.missing |= bit
-                        news.lost += 1
-                elif not burst.arrived & bit:
-                    burst.arrived |= bit
-                    if burst.missing & bit:
-                        burst.missing ^= bit
-                        news.lost -= 1
-                    news.received += 1
-                    size = burst.sizes[position]
-                    if not octets:
-                        begin = last = arrival
-                        first_octets = size
-                    elif arrival < begin:
-                        begin = arrival
-                        first_octets = size
-                    elif arrival > last:
-                        last = arrival
-                    octets += size
-                bit <<= 1
-                position += 1
+            if was_unknown and not burst.missing and len(part) == len(burst.sizes) and _have_arrived(part):
+                # All of it at once: nearly always so, and five times as fast as packet by packet.
+                burst.arrived = burst.all
+                news.received += len(part)
+                begin, last = min(part), max(part)
+                octets, first_octets = burst.octets, burst.sizes[part.index(begin)]
+            else:
+                octets, first_octets, begin, last = _take(burst, low - first, part, news)
             if octets:
                 if offset is None:
-                    offset = self._clock_offset(begin, now, news)
+                    offset = self._offset = self._clock_offset(begin, now, news)
                 begin += offset
                 if was_unknown:
                     burst.begin = begin
@@ -154,7 +161,17 @@ class SentPackets:
         if news.receptions:
             self._last_arrival = news.receptions[-1].end
             self._last_feedback_at = now
+            self._forget_arrived()
         return news
+
+    def _forget_arrived(self) -> None:
+        """Forget the oldest bursts as far as nothing is left to be told of them: a good path has few others."""
+        count = 0
+        for burst in self._bursts:
+            if burst.arrived != burst.all:
+                break
+            count += 1
+        del self._firsts[:count], self._bursts[:count]
 
     def _clock_offset(self, arrival: float, now: float, news: Reported) -> float:
         """What to add to wire times to continue those before, which begin anew every 12 days."""
@@ -167,3 +184,40 @@ class SentPackets:
         if not -_LARGEST_STEP < elapsed - (now - self._last_feedback_at) < _LARGEST_STEP:
             news.clock_jumped = True
         return offset
+
+
+def _have_arrived(arrivals: tuple[float | None, ...]) -> TypeGuard[tuple[float, ...]]:
+    return None not in arrivals
+
+
+def _take(burst: Burst, position: int, part: tuple[float | None, ...], news: Reported) -> tuple[int, int, float, float]:
+    """Note what `part` says of the burst's packets from `position` on.
+
+    Returns the octets that are news, those of the packet among them that arrived first, and when the first and the
+    last one did.
+    """
+    octets = first_octets = 0
+    begin = last = 0.0
+    bit = 1 << position
+    for size, arrival in zip(burst.sizes[position:], part, strict=False):
+        if arrival is None:
+            if not (burst.arrived | burst.missing) & bit:
+                burst.missing |= bit
+                news.lost += 1
+        elif not burst.arrived & bit:
+            burst.arrived |= bit
+            if burst.missing & bit:
+                burst.missing ^= bit
+                news.lost -= 1
+            news.received += 1
+            if not octets:
+                begin = last = arrival
+                first_octets = size
+            elif arrival < begin:
+                begin = arrival
+                first_octets = size
+            elif arrival > last:
+                last = arrival
+            octets += size
+        bit <<= 1
+    return octets, first_octets, begin, last

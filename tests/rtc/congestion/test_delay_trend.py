@@ -77,6 +77,17 @@ def test_a_burst_that_goes_on_and_on_is_a_queue() -> None:
     assert Usage.OVERUSED in found
 
 
+def test_only_a_delay_like_the_shortest_is_usual() -> None:
+    course = Course()
+    assert not course.trend.is_usual(9.0)
+    course.go(2, 0.0)
+    assert [course.trend.is_usual(9.0 + more) for more in (-2.0, -0.001, 0.0, 0.011, 0.013, 5.0)] == [
+        False, True, True, True, False, False,
+    ]  # fmt: skip
+    course.go(0.5, 0.5)
+    assert not course.trend.is_usual(9.0)
+
+
 def test_a_longer_way_is_the_usual_delay_after_a_while() -> None:
     course = Course()
     course.go(3, 0.0)
