@@ -9,6 +9,8 @@ import av
 from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamTrack
 
+from tests.waiting import until
+
 
 class AiortcViewer:
     """Watches one device of the service at `address`; `async with` ends the watching."""
@@ -65,11 +67,13 @@ class AiortcViewer:
         await self.connection.setLocalDescription(await self.connection.createAnswer())
         return str(self.connection.localDescription.sdp)
 
-    def send(self, message: str) -> None:
-        """Send on the data channel `control`."""
-        if self.control is None:
+    async def send(self, message: str) -> None:
+        """Send on the data channel `control`, once it is open: pictures may come before."""
+        control = self.control
+        if control is None:
             raise RuntimeError("not joined by WHEP: there is no data channel")
-        self.control.send(message)
+        await until(lambda: control.readyState == "open")
+        control.send(message)
 
     async def leave(self) -> None:
         """End the watching."""

@@ -91,11 +91,11 @@ async def test_the_service_offers_over_websocket(address: str) -> None:
 async def test_input_that_a_device_does_not_take_is_answered(address: str) -> None:
     async with AiortcViewer(address, "clip") as viewer:
         await viewer.watched(1)
-        viewer.send(json.dumps({"type": "touch", "action": "tap", "x": 1, "y": 1, "seq": 9}))
+        await viewer.send(json.dumps({"type": "touch", "action": "tap", "x": 1, "y": 1, "seq": 9}))
         said = json.loads(await viewer.heard("input_rejected"))
         assert (said["type"], said["seq"]) == ("error", 9)
         await viewer.heard('"stream-state"')
-        viewer.send("{not json")
+        await viewer.send("{not json")
         await viewer.heard("malformed_message")
         await viewer.watched(3)
 
@@ -103,7 +103,7 @@ async def test_input_that_a_device_does_not_take_is_answered(address: str) -> No
 async def test_a_message_larger_than_we_said_we_take_is_answered(address: str) -> None:
     async with AiortcViewer(address, "clip", ignores_largest_message=True) as viewer:
         await viewer.watched(1)
-        viewer.send(" " * (64 * 1024 + 1))
+        await viewer.send(" " * (64 * 1024 + 1))
         said = json.loads(await viewer.heard("65536 characters"))
         assert (said["type"], said["code"]) == ("error", "malformed_message")
         await viewer.watched(3)

@@ -113,19 +113,19 @@ async def test_a_viewer_chooses_and_is_told_what_it_gets(adb_server: RunningAdb)
         ):
             await viewer.watched(1)
             await viewer.heard('"stream-state"')
-            viewer.send(json.dumps({"type": "quality", "level": "360p"}))
+            await viewer.send(json.dumps({"type": "quality", "level": "360p"}))
             said = await _said(viewer, '"stream-state"', '"360p"', '"encoded"')
             while viewer.size != (360, 480):
                 await viewer.watched(1)
             assert (said["qualityReason"], said["width"], said["height"]) == ("it was asked for", 360, 480)
-            viewer.send(json.dumps({"type": "stats"}))
+            await viewer.send(json.dumps({"type": "stats"}))
             values = json.loads(await viewer.heard('"stats"'), parse_constant=pytest.fail)["stats"]
             assert (values["quality"], values["frameWidth"], values["frameHeight"]) == ("360p", 360, 480)
-            viewer.send(json.dumps({"type": "quality", "level": "1080p"}))
+            await viewer.send(json.dumps({"type": "quality", "level": "1080p"}))
             await viewer.heard("quality_unavailable")
             for _ in range(10):
-                viewer.send(json.dumps({"type": "quality", "level": "360p"}))
-            viewer.send(json.dumps({"type": "quality", "level": "source"}))
+                await viewer.send(json.dumps({"type": "quality", "level": "360p"}))
+            await viewer.send(json.dumps({"type": "quality", "level": "source"}))
             while viewer.size != (480, 640):
                 await viewer.watched(1)
     changes = [log["quality"] for log in logs if log["event"] == "quality changed"]

@@ -115,12 +115,12 @@ async def test_sound_that_nobody_hears_is_not_sent(address: str) -> None:
     async with AiortcViewer(address, "beeping", wants_sound=True) as viewer:
         await until(lambda: viewer.sound)
         await viewer.heard("online")  # the channel is open
-        viewer.send('{"type": "sound", "action": "off"}')
+        await viewer.send('{"type": "sound", "action": "off"}')
         sent = -1.0
         while sent != (sent := await metric(address, "media_service_audio_packets_sent_total")):
             await viewer.watched(2)
         heard = len(viewer.sound)
-        viewer.send('{"type": "sound", "action": "on"}')
+        await viewer.send('{"type": "sound", "action": "on"}')
         await until(lambda: len(viewer.sound) > heard)
 
 
