@@ -216,8 +216,10 @@ class _Crossing:
         returned = link.change(self.cell.impairment, self.cell.up).time
         await self._watch(times.after)
         end = link.look().time
-        at_first = passage(seen, began, fell)
-        full = Full(at_first.width, at_first.shown / (fell - began), rate(self.flows, began, fell))
+        # As it was when it had found what the path carries.
+        settled = (began + fell) / 2
+        at_first = passage(seen, settled, fell)
+        full = Full(at_first.width, at_first.shown / (fell - settled), rate(self.flows, settled, fell))
         return Step(
             freeze=longest_freeze(seen, fell, returned),
             prompt_again=prompt_again_after(seen, fell, returned),

@@ -106,15 +106,17 @@ class QualityControl:
         return self.choice.level
 
     def wanted_bit_rate(self, supply: Supply) -> int:
-        """The estimate that would do for the next better coding, or to keep the best; bits per second."""
+        """The estimate that would do for the best that it may have; bits per second.
+
+        Not only for the next better: a path that has become wide is then found to be so at once.
+        """
         pinned = next((rung for rung in supply.rungs if rung.level == self.wish.level), None)
         if pinned is not None:
             needed = pinned.ceiling
-        elif self.level == SOURCE:
-            needed = supply.source_rate
+        elif supply.unplayable and supply.rungs:
+            needed = supply.rungs[0].ceiling
         else:
-            better = self._better(supply)
-            needed = better[1] if better is not None else self._rung(supply).ceiling
+            needed = supply.source_rate
         return int(min(needed, self.wish.largest_bit_rate or needed) * _MARGIN / _USABLE)
 
     def begin(self, estimate: int, supply: Supply) -> Choice:

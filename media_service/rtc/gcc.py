@@ -6,7 +6,7 @@ from media_service.rtc.congestion.delay_trend import DelayTrend, Usage
 from media_service.rtc.congestion.loss_control import LossControl
 from media_service.rtc.congestion.probing import Probing
 from media_service.rtc.congestion.rate_control import RateControl
-from media_service.rtc.congestion.sent_packets import Reception, SentPackets
+from media_service.rtc.congestion.sent_packets import Reception, SentPackets, WholeBurst
 from media_service.rtc.rtcp import TransportFeedback
 
 _FIRST_ROUND_TRIP = 0.1
@@ -30,7 +30,7 @@ _FIRST_LOOK = 0.3
 _SILENCE = 0.6
 """Seconds beside two round trips without feedback after which the path may be gone."""
 _LOOK_INTERVAL = 0.25
-"""Seconds for which feedback may be put off that tells of no change."""
+"""Seconds between decisions while there is nothing new."""
 _DEMAND = 0.25
 """Seconds after `next_probe` was asked for more in which more still counts as wanted."""
 
@@ -57,10 +57,10 @@ class GccEstimator:
         self._feedback_at: float | None = None
         self._silent_since: float | None = None
         """When the first packet left that no feedback followed."""
-        self._put_off: TransportFeedback | None = None
-        """What was not looked at yet, because it tells of no change."""
+        self._uncounted = 0
+        """Packets that have arrived and were not thought of yet."""
         self._look_at = now
-        """When to look at all feedback again, whatever it tells."""
+        """When to decide again, whatever feedback tells."""
         self._in_demand_until = float("-inf")
 
     def packets_sent(self, first: int, sizes: tuple[int, ...], now: float) -> None:
@@ -74,30 +74,35 @@ class GccEstimator:
             self._overused_at = now
 
     def feedback_received(self, feedback: TransportFeedback, now: float) -> None:
-        put_off, self._put_off = self._put_off, None
-        if self._is_uneventful(feedback, now):
-            if put_off is not None and feedback.first == put_off.first + len(put_off.arrivals) & 0xFFFF:
-                feedback = TransportFeedback(put_off.first, put_off.arrivals + feedback.arrivals, feedback.count)
-                put_off = None
-            if put_off is None and now < self._look_at:
-                self._put_off = feedback
-                self._feedback_at = now
-                self._silent_since = None
-                return
-        if put_off is not None:
-            self._take(put_off, now)
-        self._take(feedback, now)
-        self._look_at = now + _LOOK_INTERVAL
+        bursts = self._uneventful(feedback, now)
+        if not bursts:
+            if self._uncounted:
+                # What was usual until now must not hide what is not.
+                self._decide(0, 0, now)
+            self._take(feedback, now)
+            return
+        trend, acknowledged = self._trend, self._acknowledged
+        for sent_at, begin, end, octets in bursts:
+            trend.began(begin, sent_at)
+            acknowledged.arrived(end, sent_at, octets)
+        self._sent.forget(feedback, end, now)
+        self._feedback_at = now
+        self._silent_since = None
+        self._uncounted += len(feedback.arrivals)
+        if now >= self._look_at:
+            self._note_round_trip(now - sent_at)
+            self._decide(0, 0, now)
 
-    def _is_uneventful(self, feedback: TransportFeedback, now: float) -> bool:
-        """Whether all has arrived without a queue, on a path that is asked for no more than it is known to carry.
+    def _uneventful(self, feedback: TransportFeedback, now: float) -> list[WholeBurst]:
+        """What `feedback` tells of, if that is: all has arrived without a queue, on a path asked for no more than that.
 
-        Such feedback is nearly all there is, and cannot change the estimate but slowly. To take it three at a time
-        costs a third.
+        Nearly all feedback is of this kind. It cannot change the estimate but slowly, so that it costs little to take
+        note of it, and to think of it now and then is enough.
         """
-        if self.is_congested or now < self._in_demand_until or self._probing.is_measuring:
-            return False
-        return self._trend.is_usual(self._sent.shortest_delay(feedback))
+        if self.is_congested or now < self._in_demand_until or self._probing.is_busy(now):
+            return []
+        bursts = self._sent.whole_bursts(feedback)
+        return bursts if bursts and self._trend.is_usual(bursts) else []
 
     def _take(self, feedback: TransportFeedback, now: float) -> None:
         news = self._sent.reported(feedback, now)
@@ -119,17 +124,12 @@ class GccEstimator:
             else:
                 self._follow_probe(receptions)
             self._note_round_trip(now - receptions[-1].sent_at)
-        self._follow_delay(now)
-        if self.is_congested and self._trend.queueing > _QUEUE_STANDS:
-            # What a full queue loses, the delay has answered.
-            self._loss.begin_again(now)
-        elif self._loss.reported(news.received, news.lost, now):
-            self._follow_loss(now)
+        self._decide(news.received, news.lost, now)
         result = probing.result(news.end, self.bit_rate, now)
         if result is not None and not self.is_congested:
             self._rate.carries(result.bit_rate, is_all=result.is_all)
             self._loss.raise_to(result.bit_rate)
-        self._combine()
+            self._combine()
 
     def remb_received(self, bit_rate: int, now: float) -> None:
         """Not used: the receiver was asked for feedback instead."""
@@ -155,6 +155,19 @@ class GccEstimator:
                 trend.add_base(reception)
             else:
                 trend.add(reception)
+
+    def _decide(self, received: int, lost: int, now: float) -> None:
+        """Make an estimate of what was noted; `received` and `lost` packets are news."""
+        self._look_at = now + _LOOK_INTERVAL
+        received += self._uncounted
+        self._uncounted = 0
+        self._follow_delay(now)
+        if self.is_congested and self._trend.queueing > _QUEUE_STANDS:
+            # What a full queue loses, the delay has answered.
+            self._loss.begin_again(now)
+        elif self._loss.reported(received, lost, now):
+            self._follow_loss(now)
+        self._combine()
 
     def _note_round_trip(self, seconds: float) -> None:
         if not 0 <= seconds <= _LONGEST_ROUND_TRIP:

@@ -1,6 +1,5 @@
 """How fast what was sent arrives."""
 
-import math
 from collections import deque
 from dataclasses import dataclass
 
@@ -34,17 +33,20 @@ class AcknowledgedRate:
 
     def add(self, *receptions: Reception) -> None:
         """Take what arrived, in the order of sending."""
-        entries, octets = self._entries, self._octets
-        last = entries[-1][0] if entries else -math.inf
         for reception in receptions:
-            # What was overtaken counts at the time of what came before it.
-            last = max(last, reception.end)
-            entries.append((last, reception.sent_at, reception.octets))
-            octets += reception.octets
-        oldest = last - _WINDOW
-        while entries and entries[0][0] < oldest:
-            octets -= entries.popleft()[2]
-        self._octets = octets
+            self.arrived(reception.end, reception.sent_at, reception.octets)
+
+    def arrived(self, at: float, sent_at: float, octets: int) -> None:
+        """The same of one burst or a part of it."""
+        entries = self._entries
+        if entries and at < entries[-1][0]:
+            # Overtaken: its bytes count, at the time of what came before it.
+            at = entries[-1][0]
+        entries.append((at, sent_at, octets))
+        self._octets += octets
+        oldest = at - _WINDOW
+        while entries[0][0] < oldest:
+            self._octets -= entries.popleft()[2]
 
     def clear(self) -> None:
         """Forget all."""

@@ -9,10 +9,11 @@ out from the points' own scatter, which on a radio link can be all there is to i
 
 import math
 from collections import deque
+from collections.abc import Iterable
 from enum import Enum
 from operator import mul
 
-from media_service.rtc.congestion.sent_packets import Reception
+from media_service.rtc.congestion.sent_packets import Reception, WholeBurst
 
 _GROUP = 0.01
 """Seconds of sending that make one group. The draft's 5 ms would double the points and tell no more."""
@@ -81,18 +82,22 @@ class DelayTrend:
         for reception in receptions:
             sent_at = reception.sent_at
             if reception.is_start:
-                delay = reception.begin - sent_at
-                if self._shortest_new is None or delay < self._shortest_new:
-                    self._shortest_new = delay
-                if sent_at - self._group_begin >= _GROUP:
-                    self._group_begin = sent_at
-                    self._point(reception.begin, delay)
+                self.began(reception.begin, sent_at)
             if reception.end - reception.burst_begin > _AHEAD:
                 # Had it been paced, its last packet would have left that much later.
                 delay = reception.end - sent_at - _AHEAD
                 if self._shortest_new is None:
                     self._shortest_new = delay
                 self._point(reception.end, delay)
+
+    def began(self, arrived_at: float, sent_at: float) -> None:
+        """Take when the first packet of a burst arrived."""
+        delay = arrived_at - sent_at
+        if self._shortest_new is None or delay < self._shortest_new:
+            self._shortest_new = delay
+        if sent_at - self._group_begin >= _GROUP:
+            self._group_begin = sent_at
+            self._point(arrived_at, delay)
 
     def _point(self, arrived_at: float, delay: float) -> None:
         points = self._points
@@ -108,10 +113,15 @@ class DelayTrend:
         if delay < self._base:
             self._base = delay
 
-    def is_usual(self, shortest: float) -> bool:
-        """Whether `shortest`, of all delays since the last `update`, rules out that there is a queue now."""
-        queueing = shortest - min(self._base, self._base_before)
-        return self.usage is Usage.NORMAL and -_OTHER_CLOCK < queueing <= _LEAST_QUEUE
+    def is_usual(self, bursts: Iterable[WholeBurst]) -> bool:
+        """Whether these bursts, all since the last `update`, rule out that there is a queue now."""
+        longest = min(self._base, self._base_before) + _LEAST_QUEUE
+        has_room = False
+        for sent_at, begin, end, _ in bursts:
+            if end - begin > _AHEAD or begin - sent_at < longest - _OTHER_CLOCK:
+                return False
+            has_room = has_room or begin - sent_at <= longest
+        return has_room and self.usage is Usage.NORMAL
 
     def clear(self) -> None:
         """Forget all delays, as when the receiver's clock has jumped."""

@@ -117,6 +117,10 @@ class Probing:
         """Whether what leaves from `sent_at` on has nothing to do with any probe that was begun."""
         return self._cluster is None and sent_at > self._shadow_end
 
+    def is_busy(self, now: float) -> bool:
+        """Whether a probe runs, its result is awaited, or its queue may still show in feedback."""
+        return self._cluster is not None or now < self._shadow_end + _PATIENCE
+
     def covers(self, sent_at: float) -> bool:
         """Whether what left at `sent_at` is of the last probe, or so soon after that the probe's queue delayed it."""
         return self._shadow_begin <= sent_at <= self._shadow_end

@@ -1,7 +1,6 @@
 """What was sent with transport-wide numbers, and what feedback says became of it."""
 
-import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from typing import TypeGuard
 
@@ -57,6 +56,10 @@ class Reception:
     """When the first of the burst arrived, as far as that was reported at first."""
 
 
+WholeBurst = tuple[float, float, float, int]
+"""When a burst left, when its first and its last packet arrived on the receiver's clock, unwrapped, and its octets."""
+
+
 @dataclass(slots=True)
 class Reported:
     """What one feedback tells that was not known."""
@@ -99,25 +102,38 @@ class SentPackets:
             del self._firsts[:kept_from], self._bursts[:kept_from]
         return burst
 
-    def shortest_delay(self, feedback: TransportFeedback) -> float:
-        """The shortest way of a burst that begins in `feedback`, by both clocks; infinite when any packet is missing.
+    def whole_bursts(self, feedback: TransportFeedback) -> list[WholeBurst]:
+        """The bursts that `feedback` tells of, if it says of all their packets, for the first time, that they arrived.
 
-        Nothing is noted: it tells at little cost whether there is anything of interest.
+        Empty in any other case. Nothing is noted: `forget` does that.
         """
-        arrivals = feedback.arrivals
-        number = self.end - 1 - (self.end - 1 - feedback.first & 0xFFFF)
+        arrivals, bursts, offset = feedback.arrivals, self._bursts, self._offset
+        number = following = self.end - 1 - (self.end - 1 - feedback.first & 0xFFFF)
         end = number + len(arrivals)
+        found: list[WholeBurst] = []
         if end > self.end or None in arrivals:
-            return math.inf
-        bursts, shortest = self._bursts, math.inf
-        for index in range(bisect_right(self._firsts, end - 1) - 1, -1, -1):
+            return found
+        for index in range(bisect_left(self._firsts, number), len(bursts)):
             burst = bursts[index]
-            if burst.first < number:
+            if burst.first != following or burst.end > end or burst.arrived or burst.missing:
                 break
-            begin = arrivals[burst.first - number]
-            if begin is not None and begin - burst.sent_at < shortest:
-                shortest = begin - burst.sent_at
-        return shortest + self._offset
+            following = burst.end
+            begin, last = arrivals[burst.first - number], arrivals[following - 1 - number]
+            if begin is None or last is None:
+                break
+            found.append((burst.sent_at, begin + offset, last + offset, burst.octets))
+            if following == end:
+                return found
+        return []
+
+    def forget(self, feedback: TransportFeedback, last_arrival: float, now: float) -> None:
+        """Note that the `whole_bursts` of `feedback` were taken; `last_arrival` is that of the last one."""
+        number = self.end - 1 - (self.end - 1 - feedback.first & 0xFFFF)
+        begin = bisect_left(self._firsts, number)
+        end = bisect_left(self._firsts, number + len(feedback.arrivals), begin)
+        del self._firsts[begin:end], self._bursts[begin:end]
+        self._last_arrival = last_arrival
+        self._last_feedback_at = now
 
     def reported(self, feedback: TransportFeedback, now: float) -> Reported:
         """What `feedback` says that was not known; nothing when it tells of packets never sent."""

@@ -77,15 +77,27 @@ def test_a_burst_that_goes_on_and_on_is_a_queue() -> None:
     assert Usage.OVERUSED in found
 
 
-def test_only_a_delay_like_the_shortest_is_usual() -> None:
+@pytest.mark.parametrize(
+    ("delays", "duration", "is_usual"),
+    [
+        ([9.0], 0.0, True),
+        ([9.011], 0.0, True),
+        ([9.013], 0.0, False),
+        ([9.3, 9.01], 0.0, True),
+        ([9.3, 7.0], 0.0, False),
+        ([9.0], 0.05, True),
+        ([9.0], 0.07, False),
+    ],
+    ids=["shortest", "hardly_longer", "longer", "one_delayed", "other_clock", "long", "too_long"],
+)
+def test_bursts_are_usual_of_which_one_did_not_wait(delays: list[float], duration: float, is_usual: bool) -> None:
     course = Course()
-    assert not course.trend.is_usual(9.0)
+    bursts = [(2.0, 2.0 + delay, 2.0 + delay + duration, 1200) for delay in delays]
+    assert not course.trend.is_usual(bursts)
     course.go(2, 0.0)
-    assert [course.trend.is_usual(9.0 + more) for more in (-2.0, -0.001, 0.0, 0.011, 0.013, 5.0)] == [
-        False, True, True, True, False, False,
-    ]  # fmt: skip
+    assert course.trend.is_usual(bursts) is is_usual
     course.go(0.5, 0.5)
-    assert not course.trend.is_usual(9.0)
+    assert not course.trend.is_usual(bursts)
 
 
 def test_a_longer_way_is_the_usual_delay_after_a_while() -> None:

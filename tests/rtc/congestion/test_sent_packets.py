@@ -1,7 +1,5 @@
 """What feedback says of what was sent, each packet once."""
 
-import math
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,30 +78,46 @@ def test_a_clock_that_jumps_is_noticed() -> None:
     assert sent.reported(feedback(2, 90.0), 1.7).clock_jumped
 
 
-def test_the_shortest_delay_is_told_without_taking_note() -> None:
+def test_whole_bursts_are_told_of_without_taking_note() -> None:
+    sent = SentPackets()
+    sent.add(0, (100,) * 3, 1.0)
+    sent.add(3, (100, 50), 1.1)
+    sent.add(5, (100,), 1.2)
+    told = feedback(0, 5.0, 5.01, 5.02, 5.125, 5.13)
+    for _ in range(2):
+        assert sent.whole_bursts(told) == [(1.0, 5.0, 5.02, 300), (1.1, 5.125, 5.13, 150)]
+    assert counts(sent.reported(told, 1.3)) == (5, 0)
+    assert sent.whole_bursts(told) == []
+
+
+def test_what_is_forgotten_is_no_news() -> None:
     sent = SentPackets()
     sent.add(0, (100,) * 3, 1.0)
     sent.add(3, (100,) * 2, 1.1)
-    sent.add(5, (100,), 1.2)
-    told = feedback(1, 5.01, 5.02, 5.125, 5.13, 5.23)
-    for _ in range(2):
-        assert sent.shortest_delay(told) == pytest.approx(4.025)
-    assert counts(sent.reported(told, 1.3)) == (5, 0)
+    told = feedback(0, 5.0, 5.0, 5.0)
+    sent.forget(told, 5.0, 1.2)
+    assert counts(sent.reported(told, 1.3)) == (0, 0)
+    assert counts(sent.reported(feedback(0, 5.0, 5.0, 5.0, 5.1, 5.1), 1.3)) == (2, 0)
 
 
 @pytest.mark.parametrize(
-    "told", [feedback(0, 5.0, None, 5.0), feedback(0, *[5.0] * 7), feedback(900, 5.0)], ids=["lost", "beyond", "unsent"]
+    "told",
+    [
+        feedback(0, 5.0, None, 5.0),
+        feedback(0, 5.0, 5.0),
+        feedback(1, 5.0, 5.0),
+        feedback(0, 5.0, 5.0, 5.0, 5.0),
+        feedback(0, *[5.0] * 7),
+        feedback(900, 5.0),
+        feedback(-1, *[5.0] * 4),
+    ],
+    ids=["lost", "cut", "begun_before", "next_one_cut", "beyond", "unsent", "before"],
 )
-def test_what_is_not_whole_has_no_delay(told: TransportFeedback) -> None:
+def test_of_bursts_in_part_none_is_told(told: TransportFeedback) -> None:
     sent = SentPackets()
-    sent.add(0, (100,) * 6, 1.0)
-    assert sent.shortest_delay(told) == math.inf
-
-
-def test_the_rest_of_a_burst_has_no_delay() -> None:
-    sent = SentPackets()
-    sent.add(0, (100,) * 6, 1.0)
-    assert sent.shortest_delay(feedback(2, 5.0, 5.0)) == math.inf
+    sent.add(0, (100,) * 3, 1.0)
+    sent.add(3, (100,) * 3, 1.1)
+    assert sent.whole_bursts(told) == []
 
 
 def test_the_memory_is_bounded() -> None:
