@@ -45,13 +45,13 @@ from media_service.rtc.dtls import Certificate
 from media_service.rtc.egress import Egress
 from media_service.rtc.estimation import SEND_SIDE, Estimation
 from media_service.rtc.media_port import SEND_BUFFER, MediaPort
+from media_service.rung_encoder import Transcoding
 from media_service.session import CONNECT_TIMEOUT, Surroundings
 from media_service.sessions import Sessions
 from media_service.settings import Settings
 from media_service.streams import GRACE
 from media_service.stun_discovery import StunDiscovery
 from media_service.tasks import Tasks
-from media_service.transcoding import Transcoding
 from signaling import http
 
 _log = structlog.get_logger(__name__)

@@ -16,8 +16,9 @@ from media_service.rendition import CONGESTED, Rendition
 from media_service.rtc.egress import Egress
 from media_service.rtc.picture import Picture
 from media_service.rtc.viewer import Viewer
+from media_service.rung_encoder import RungEncoder, Transcoding
 from media_service.rungs import SOURCE, QualityControl, Rung, Supply, Wish, bit_rate_of, rungs_of
-from media_service.transcoding import RungEncoder, Transcoder, Transcoding
+from media_service.transcoding import Transcoder
 from signaling.errors import Conflict
 from signaling.h264_match import why_not_as_it_is
 

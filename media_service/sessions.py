@@ -12,12 +12,12 @@ from capture.phone_controller import PhoneController
 from capture.source import Source, Sources
 from media_service.devices import ONLINE, Device, Devices
 from media_service.rtc.viewer import ntp_time
+from media_service.rung_encoder import Transcoding
 from media_service.session import Session, Surroundings
 from media_service.session_state import SessionEvent, SessionState
 from media_service.stream import Stream, StreamState
 from media_service.streams import Streams
 from media_service.totals import Totals
-from media_service.transcoding import Transcoding
 from signaling.answerer import create_answer, parse_offer
 from signaling.errors import Full, NotFound
 from signaling.offerer import create_offer

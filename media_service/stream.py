@@ -20,8 +20,8 @@ from media_service.renditions import Renditions
 from media_service.rtc.audio import Soundtrack
 from media_service.rtc.egress import Egress
 from media_service.rtc.viewer import Viewer
+from media_service.rung_encoder import Transcoding
 from media_service.rungs import SOURCE
-from media_service.transcoding import Transcoding
 from signaling.errors import DeviceUnavailable
 from signaling.h264_match import COMMON_PROFILE_LEVEL_ID
 from signaling.messages import VideoState

@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from capture.source import Source
 from media_service.rtc.egress import Egress
+from media_service.rung_encoder import Transcoding
 from media_service.stream import Stream, StreamState
 from media_service.tasks import Tasks
-from media_service.transcoding import Transcoding
 
 GRACE = 3.0
 """Seconds that capture goes on without a viewer: a page that is loaded again finds the stream running."""

@@ -21,8 +21,8 @@ from media_service.renditions import Renditions
 from media_service.rtc.egress import Egress
 from media_service.rtc.unlimited import Unlimited
 from media_service.rtc.viewer import Following, Viewer
+from media_service.rung_encoder import Transcoding
 from media_service.rungs import SOURCE, Wish
-from media_service.transcoding import Transcoding
 from signaling.errors import Conflict
 from tests.fixtures.media import encode_x264
 from tests.rtc.joined import JoinedEnds, RecordingPath, joined_ends

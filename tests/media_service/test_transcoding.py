@@ -8,8 +8,9 @@ from encoders.h264_decoder import H264Decoder
 from encoders.h264_encoder import H264Encoder
 from encoders.pool import EncoderPool
 from encoders.video_encoder import VideoCoding, VideoEncoder
+from media_service.rung_encoder import Transcoding
 from media_service.rungs import LADDER
-from media_service.transcoding import Transcoder, Transcoding
+from media_service.transcoding import Transcoder
 from tests.fixtures.media import encode_x264
 from tests.waiting import until
 

@@ -3,7 +3,7 @@ from itertools import pairwise
 import pytest
 
 from encoders.codec_options import PRESETS
-from media_service.pace import Pace
+from media_service.preset_pace import Pace
 
 
 class Clock:
