@@ -115,7 +115,7 @@ class GpuSessions:
     def open_otherwise(self, coding: VideoCoding, reason: str) -> VideoEncoder:
         """One that needs no card. Raises `EncoderError`."""
         encoder = self._otherwise(coding)
-        _log.warning("encoder_without_gpu", encoder=encoder.name, reason=reason)
+        _log.warning("encoder without a graphics card", encoder=encoder.name, reason=reason)
         return encoder
 
     def give_back(self, gpu: str) -> None:
@@ -129,7 +129,7 @@ class GpuSessions:
             self._counts.refuse(gpu, self._clock())
             self._refusals += 1
             sessions = self._counts.sessions[gpu]
-        _log.warning("gpu_refused_encoder", gpu=gpu, sessions=sessions, reason=reason)
+        _log.warning("graphics card refused an encoder", gpu=gpu, sessions=sessions, reason=reason)
 
     def _take(self) -> str | None:
         with self._lock:

@@ -17,7 +17,7 @@ from media_service.rtc.egress import Egress
 from media_service.rtc.picture import Picture
 from media_service.rtc.viewer import Viewer
 from media_service.rung_encoder import RungEncoder, Transcoding
-from media_service.rungs import SOURCE, QualityControl, Rung, Supply, Wish, bit_rate_of, rungs_of
+from media_service.rungs import AUTO, SOURCE, QualityControl, Rung, Supply, Wish, bit_rate_of, rungs_of
 from media_service.transcoding import Transcoder
 from signaling.errors import Conflict
 from signaling.h264_match import why_not_as_it_is
@@ -92,7 +92,6 @@ class Renditions:
         self._egress = egress
         self._always_encoded = always_encoded
         self._playability = Playability()
-        self._transcoding = transcoding
         self._transcoder = (
             Transcoder(name, transcoding, self.source.request_keyframe) if transcoding is not None else None
         )
@@ -138,7 +137,7 @@ class Renditions:
         """
         quality = QualityControl()
         watching = _Watching(self.source, self.source, quality, playable, self._why_not(playable), changed)
-        supply = self._supply_for(watching)
+        supply = self._supply_for(watching, self._supply(time.monotonic()))
         level = quality.begin(viewer.estimator.bit_rate, supply).level
         if level == SOURCE and self._would_wait(viewer) and supply.rungs:
             reason = "its path takes too long for the pictures since the last keyframe"
@@ -164,7 +163,7 @@ class Renditions:
             return
         now = time.monotonic()
         if reason == CONGESTED:
-            supply = self._supply_for(watching)
+            supply = self._supply_for(watching, self._supply(now))
             watching.quality.look(viewer.estimator.bit_rate, supply, now, is_urgent=True)
             self._follow(viewer, watching)
         target = watching.target
@@ -179,14 +178,15 @@ class Renditions:
         watching = self._watching.get(viewer)
         if watching is None:
             return
-        levels = self._levels(watching)
-        if wish.level not in ("auto", *levels):
-            known = ", ".join(("auto", *levels))
+        now = time.monotonic()
+        supply = self._supply_for(watching, self._supply(now))
+        known = (AUTO, *_levels(supply))
+        if wish.level not in known:
             raise Conflict(
-                f"{wish.level} cannot be had of {self._name!r} now: only {known}", code="quality_unavailable"
+                f"{wish.level} cannot be had of {self._name!r} now: only {', '.join(known)}", code="quality_unavailable"
             )
         watching.quality.wish = wish
-        watching.quality.look(viewer.estimator.bit_rate, self._supply_for(watching), time.monotonic())
+        watching.quality.look(viewer.estimator.bit_rate, supply, now)
         if not self._follow(viewer, watching):
             watching.changed()
 
@@ -194,7 +194,7 @@ class Renditions:
         """Have everybody get what its path carries, and every rung coded for those who get it."""
         supply = self._supply(now)
         for viewer, watching in self._watching.items():
-            own = replace(supply, unplayable=watching.unplayable) if watching.unplayable else supply
+            own = self._supply_for(watching, supply)
             quality = watching.quality
             quality.look(viewer.estimator.bit_rate, own, now)
             viewer.wanted_bit_rate = quality.wanted_bit_rate(own)
@@ -214,9 +214,11 @@ class Renditions:
             return Quality(SOURCE, "", (SOURCE,), self.source.sps, 0)
         rendition = watching.rendition
         running = self._rungs.get(rendition.level)
-        bit_rate = running.encoder.bit_rate if running is not None else rendition.meter.busiest(time.monotonic())
+        supply = self._supply(time.monotonic())
+        bit_rate = running.encoder.bit_rate if running is not None else supply.source_rate
+        levels = _levels(self._supply_for(watching, supply))
         sps = rendition.sps or self.source.sps
-        return Quality(rendition.level, watching.quality.choice.reason, self._levels(watching), sps, bit_rate)
+        return Quality(rendition.level, watching.quality.choice.reason, levels, sps, bit_rate)
 
     def close(self) -> None:
         """End all rungs, and forget the pictures."""
@@ -238,11 +240,6 @@ class Renditions:
     def _why_not(self, playable: Sequence[str]) -> str:
         return why_not_as_it_is(playable, self.source.sps) if self.source.sps is not None else ""
 
-    def _levels(self, watching: _Watching) -> tuple[str, ...]:
-        supply = self._supply_for(watching)
-        own = () if supply.unplayable and supply.rungs else (SOURCE,)
-        return (*own, *(rung.level for rung in supply.rungs))
-
     def _supply(self, now: float) -> Supply:
         sps = self.source.sps
         rungs: tuple[Rung, ...] = ()
@@ -252,8 +249,9 @@ class Renditions:
                 rungs = tuple(rung for rung in rungs if self._refused.get(rung.level, now) <= now)
         return Supply(rungs, self.source.meter.busiest(now), self.unplayable)
 
-    def _supply_for(self, watching: _Watching) -> Supply:
-        supply = self._supply(time.monotonic())
+    @staticmethod
+    def _supply_for(watching: _Watching, supply: Supply) -> Supply:
+        """What of `supply` is there for one viewer."""
         return replace(supply, unplayable=watching.unplayable) if watching.unplayable else supply
 
     def _would_wait(self, viewer: Viewer) -> bool:
@@ -265,16 +263,20 @@ class Renditions:
         if level == watching.target.level:
             return False
         target = self._rendition(level, watching.quality.budget(viewer.estimator.bit_rate))
-        if watching.target is not watching.rendition:
-            watching.target.dismiss(viewer)
-        watching.target = target
         log.debug("viewer changes", stream=self._name, level=level, reason=watching.quality.choice.reason)
+        self._aim(viewer, watching, target)
+        return True
+
+    @staticmethod
+    def _aim(viewer: Viewer, watching: _Watching, target: Rendition) -> None:
+        """Have the viewer go to `target` with its next keyframe, or stay where it is."""
+        watching.target.dismiss(viewer)
+        watching.target = target
         if target is watching.rendition:
             target.resume(viewer)
             watching.changed()
         else:
             target.expect(viewer, watching.rendition)
-        return True
 
     def _rendition(self, level: str, budget: int) -> Rendition:
         """The rendition of that level, begun if need be."""
@@ -314,12 +316,12 @@ class Renditions:
             watching.changed()
 
     def _look_after(self, running: _RunningRung, now: float) -> None:
-        members = [viewer for viewer, each in self._watching.items() if each.target is running.rendition]
-        if running.rendition.is_needed or members:
+        if running.rendition.is_needed:
             running.needed_at = now
         elif now - running.needed_at > _GRACE:
             self._stop(running)
             return
+        members = [viewer for viewer, each in self._watching.items() if each.target is running.rendition]
         if members:
             bit_rate = bit_rate_of(
                 running.rung, (self._watching[each].quality.budget(each.estimator.bit_rate) for each in members)
@@ -348,19 +350,22 @@ class Renditions:
         for viewer, watching in tuple(self._watching.items()):
             if running.rendition not in (watching.rendition, watching.target):
                 continue
-            watching.quality.look(viewer.estimator.bit_rate, self._supply_for(watching), now, is_urgent=True)
+            supply = self._supply_for(watching, self._supply(now))
+            watching.quality.look(viewer.estimator.bit_rate, supply, now, is_urgent=True)
             budget = watching.quality.budget(viewer.estimator.bit_rate)
             target = self._rendition(watching.quality.level, budget)
-            watching.target.dismiss(viewer)
-            watching.target = target
             if watching.rendition is running.rendition:
+                watching.target.dismiss(viewer)
                 running.rendition.remove(viewer)
-                watching.rendition = target
+                watching.rendition = watching.target = target
                 viewer.change_coding()
                 target.add(viewer)
                 watching.changed()
-            elif target is watching.rendition:
-                target.resume(viewer)
-                watching.changed()
             else:
-                target.expect(viewer, watching.rendition)
+                self._aim(viewer, watching, target)
+
+
+def _levels(supply: Supply) -> tuple[str, ...]:
+    """What a viewer who is offered this may choose."""
+    own = () if supply.unplayable and supply.rungs else (SOURCE,)
+    return (*own, *(rung.level for rung in supply.rungs))

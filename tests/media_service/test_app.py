@@ -19,7 +19,7 @@ from media_service.app import CannotStart, serve
 from media_service.rtc.media_port import SEND_BUFFER, MediaPort, NoMediaPort
 from media_service.settings import Settings
 from tests.fixtures.adb import RunningAdb, free_port
-from tests.fixtures.service import metric, no_sessions
+from tests.fixtures.service import metric, no_sessions, online
 from tests.media_service.aiortc_viewer import AiortcViewer
 from tests.rtc.receivers import free_ports
 
@@ -268,14 +268,3 @@ async def test_a_phone_that_vanishes_and_comes_back_keeps_its_session(
             await no_sessions(address)
         # The other tests' adb server need not remember it.
         await adb_client.disconnect(phone.address)
-
-
-async def online(address: str, device: str) -> None:
-    """Wait until the device can be watched."""
-    async with aiohttp.ClientSession() as session, asyncio.timeout(20):
-        while True:
-            async with session.get(f"{address}api/media/devices") as response:
-                devices = (await response.json())["devices"]
-            if any(each["deviceId"] == device and each["state"] == "online" for each in devices):
-                return
-            await asyncio.sleep(0.01)

@@ -20,7 +20,7 @@ from encoders.hardware import ACCELERATORS, try_encoder
 from media_service.app import CannotStart, serve
 from media_service.settings import Settings
 from tests.fixtures.adb import RunningAdb
-from tests.fixtures.service import metric, no_sessions
+from tests.fixtures.service import metric, no_sessions, online
 from tests.media_service.aiortc_viewer import AiortcViewer
 
 pytestmark = pytest.mark.adb
@@ -36,20 +36,10 @@ async def reordering_phone(adb: RunningAdb, client: AdbClient, **others: object)
     async with DemoPhone(PhoneSpec(name="reordering", width=480, height=640, frame_rate=15)) as phone:
         phone.faults.b_frames = True
         async with serve(settings(adb, adb_devices=phone.address, **others), sources={}, demo=False) as address:
-            await _online(address, phone.address)
+            await online(address, phone.address)
             yield address, phone.address
         # The other tests' adb server need not remember it.
         await client.disconnect(phone.address)
-
-
-async def _online(address: str, device: str) -> None:
-    async with aiohttp.ClientSession() as session, asyncio.timeout(20):
-        while True:
-            async with session.get(f"{address}api/media/devices") as response:
-                devices = (await response.json())["devices"]
-            if any(each["deviceId"] == device and each["state"] == "online" for each in devices):
-                return
-            await asyncio.sleep(0.01)
 
 
 async def _said(viewer: AiortcViewer, *parts: str) -> dict[str, object]:
