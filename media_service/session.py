@@ -22,6 +22,7 @@ from media_service.rtc.path import Path
 from media_service.rtc.peer import Peer
 from media_service.rtc.viewer import Viewer, ntp_time
 from media_service.rungs import Wish
+from media_service.session_record import SessionRecord
 from media_service.session_state import SessionEvent, SessionState, transition
 from media_service.stream import Stream, StreamState
 from media_service.tasks import Tasks
@@ -71,9 +72,11 @@ class Session:
         stream: Stream,
         controller: Controller | None,
         ended: Callable[["Session"], None],
+        user_id: str | None = None,
     ) -> None:
         """`ended` is called once, when everything the session held is free; the stream is then the caller's."""
         self.session_id = secrets.token_urlsafe(18)
+        self.user_id = user_id
         self.state = SessionState.NEW
         self.reason = ""
         self.created_at = time.time()
@@ -108,6 +111,18 @@ class Session:
     def remote_username_fragment(self) -> str | None:
         remote = self.peer.ice.remote
         return remote.username_fragment if remote is not None else None
+
+    def record(self) -> SessionRecord:
+        """How it is now."""
+        return SessionRecord(
+            self.session_id,
+            self.device_id,
+            self.user_id,
+            self.state,
+            self.reason,
+            self.created_at,
+            self.created_at,
+        )
 
     def local_transport(self) -> LocalTransport:
         """What our SDP announces."""

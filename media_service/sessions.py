@@ -3,8 +3,10 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from capture.controller import Controller
 from capture.errors import DeviceNotFound, DeviceOffline
@@ -14,14 +16,16 @@ from media_service.devices import ONLINE, Device, Devices
 from media_service.rtc.viewer import ntp_time
 from media_service.rung_encoder import Transcoding
 from media_service.session import Session, Surroundings
+from media_service.session_record import SessionRecord
 from media_service.session_state import SessionEvent, SessionState
 from media_service.stream import Stream, StreamState
 from media_service.streams import Streams
 from media_service.totals import Totals
 from signaling.answerer import create_answer, parse_offer
+from signaling.caller import Caller
 from signaling.errors import Full, NotFound
 from signaling.offerer import create_offer
-from signaling.service import DeviceDescription
+from signaling.service import DeviceDescription, ServiceStatistics, SessionDescription
 
 LARGEST_SESSION_COUNT = 1000
 FIRST_PICTURE_TIMEOUT = 20.0
@@ -75,9 +79,9 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    async def answer(self, device_id: str, offer_sdp: str) -> tuple[Session, str]:
+    async def answer(self, device_id: str, offer_sdp: str, caller: Caller) -> tuple[Session, str]:
         offer = parse_offer(offer_sdp)
-        async with self._opening(device_id) as (session, profile_level_id):
+        async with self._opening(device_id, caller) as (session, profile_level_id):
             ssrc, rtx_ssrc, audio_ssrc = _new_ssrcs()
             text, negotiated = create_answer(
                 offer,
@@ -92,8 +96,8 @@ class Sessions:
             session.answered(negotiated)
             return session, text
 
-    async def offer(self, device_id: str) -> tuple[Session, str]:
-        async with self._opening(device_id) as (session, profile_level_id):
+    async def offer(self, device_id: str, caller: Caller) -> tuple[Session, str]:
+        async with self._opening(device_id, caller) as (session, profile_level_id):
             ssrc, rtx_ssrc, audio_ssrc = _new_ssrcs()
             text, media = create_offer(
                 profile_level_id,
@@ -107,19 +111,35 @@ class Sessions:
             session.offered(media)
             return session, text
 
-    def session(self, session_id: str) -> Session:
+    def session(self, session_id: str, caller: Caller) -> Session:
         session = self._sessions.get(session_id)
-        if session is None:
+        if session is None or not caller.owns(session.user_id):
             raise NotFound("there is no such session; it may have ended", code="session_not_found")
         return session
 
-    async def devices(self) -> Sequence[DeviceDescription]:
+    def sessions(self, caller: Caller) -> Sequence[SessionDescription]:
+        return [_described(session.record()) for session in self if caller.owns(session.user_id)]
+
+    def describe_session(self, session_id: str, caller: Caller) -> SessionDescription:
+        return _described(self.session(session_id, caller).record())
+
+    def explain(self, session_id: str, caller: Caller) -> Mapping[str, Any]:
+        return self.session(session_id, caller).statistics()
+
+    def statistics(self) -> ServiceStatistics:
+        states = Counter(session.state for session in self)
+        connecting = states[SessionState.NEW] + states[SessionState.CONNECTING]
+        return ServiceStatistics(
+            len(self), states[SessionState.CONNECTED], connecting, 0, self.opened, len(self.streams)
+        )
+
+    async def devices(self, caller: Caller) -> Sequence[DeviceDescription]:
         return [self._describe(device) for device in self._devices]
 
-    async def device(self, device_id: str) -> DeviceDescription:
+    async def device(self, device_id: str, caller: Caller) -> DeviceDescription:
         return self._describe(self._devices.find(device_id))
 
-    def ice_servers(self) -> Sequence[dict[str, str | list[str]]]:
+    def ice_servers(self, caller: Caller) -> Sequence[dict[str, str | list[str]]]:
         return self._ice_servers
 
     async def look_after(self) -> None:
@@ -146,7 +166,7 @@ class Sessions:
         await asyncio.gather(*(session.aclose("the service stops") for session in self))
 
     @asynccontextmanager
-    async def _opening(self, device_id: str) -> AsyncIterator[tuple[Session, str]]:
+    async def _opening(self, device_id: str, caller: Caller) -> AsyncIterator[tuple[Session, str]]:
         """A new session on the device's stream, and the stream's profile; undone when the block raises."""
         device = self._devices.find(device_id)
         if len(self._sessions) >= LARGEST_SESSION_COUNT:
@@ -157,7 +177,9 @@ class Sessions:
         except BaseException:
             self.streams.release(stream)
             raise
-        session = Session(self._surroundings, stream, self._controller(device, stream), self._session_ended)
+        session = Session(
+            self._surroundings, stream, self._controller(device, stream), self._session_ended, caller.user_id
+        )
         self._sessions[session.session_id] = session
         self.opened += 1
         try:
@@ -242,6 +264,18 @@ class Sessions:
             screen=facts.screen if facts is not None else None,
             rotation=facts.rotation if facts is not None else None,
         )
+
+
+def _described(record: SessionRecord) -> SessionDescription:
+    return SessionDescription(
+        record.session_id,
+        record.device_id,
+        record.user_id,
+        record.state,
+        record.reason,
+        record.created_at,
+        record.last_active,
+    )
 
 
 def _new_ssrcs() -> tuple[int, int, int]:

@@ -4,9 +4,10 @@ import re
 import shutil
 import zipfile
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -39,15 +40,75 @@ def _number(value: object) -> object:
     return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
-def _loopback_address(host: str) -> str:
-    if host == "localhost":
-        return host
-    if not ip_address(_ip_address(host)).is_loopback:
-        raise ValueError(
-            "this version has no authentication and listens on loopback only;"
-            " to be reached from elsewhere, put a reverse proxy with authentication in front"
-        )
+def _above_zero(duration: Duration) -> Duration:
+    if not duration:
+        raise ValueError("it is not above zero")
+    return duration
+
+
+def _listening_address(host: str) -> str:
+    return host if host == "localhost" else _ip_address(host)
+
+
+def _reachable_host(host: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", host):
+        _ip_address(host)
     return host
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ip_network(text))
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not a network: {error}") from None
+
+
+def _log_file(name: str) -> Path:
+    path = Path(name).expanduser()
+    if path.is_dir():
+        raise ValueError("it is a folder")
+    if not path.parent.is_dir():
+        raise ValueError(f"there is no folder {str(path.parent)!r}")
+    return path
+
+
+def _url(text: str, *schemes: str) -> str:
+    try:
+        parts = urlsplit(text)
+        is_usable = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        # It may hold a password, which an error message must not repeat.
+        raise ValueError(f"it is not a URL that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+    return text
+
+
+def _http_url(text: str) -> str:
+    return _url(text, "http", "https")
+
+
+def _amqp_url(secret: SecretStr) -> SecretStr:
+    _url(secret.get_secret_value(), "amqp", "amqps")
+    return secret
+
+
+def _public_key(name: str) -> Path:
+    path = Path(name).expanduser()
+    try:
+        text = path.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"it cannot be read: {error}") from None
+    if "-----BEGIN PUBLIC KEY-----" not in text:
+        raise ValueError("it holds no PEM public key")
+    return path
+
+
+def _long_enough(secret: SecretStr) -> SecretStr:
+    # RFC 7518 section 3.2: a key of HS256 has at least as many bits as the hash.
+    if len(secret.get_secret_value().encode()) < 32:
+        raise ValueError("it is too short to be safe")
+    return secret
 
 
 def _ip_address(text: str) -> str:
@@ -109,7 +170,7 @@ def _web_origin(text: str) -> str:
 
 Port = Annotated[int, Field(ge=1, le=65535), Allowed("a port from 1 to 65535")]
 Switch = Annotated[bool, Allowed("true or false")]
-Time = Annotated[Duration, Allowed("a duration above zero like 10s, 5m or 200ms")]
+Time = Annotated[Duration, AfterValidator(_above_zero), Allowed("a duration above zero like 10s, 5m or 200ms")]
 
 
 class Settings(BaseSettings):
@@ -122,8 +183,10 @@ class Settings(BaseSettings):
         frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True, env_ignore_empty=True
     )
 
-    host: Annotated[str, AfterValidator(_loopback_address), Allowed("127.0.0.1, ::1 or localhost")] = "127.0.0.1"
-    """Address that the HTTP and WebSocket API listens on."""
+    host: Annotated[
+        str, AfterValidator(_listening_address), Allowed("an IP address of this machine, 0.0.0.0, :: or localhost")
+    ] = "127.0.0.1"
+    """Address that the HTTP and WebSocket API listens on. Beyond this machine every request needs a token."""
 
     port: Annotated[int, Field(ge=0, le=65535), Allowed("a port from 1 to 65535, or 0 for any free one")] = 30006
     """Port of the HTTP and WebSocket API and of the viewer page."""
@@ -133,7 +196,12 @@ class Settings(BaseSettings):
         Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"),
         Allowed("1 to 63 letters, digits, dots, dashes or underscores"),
     ] = "media-service"
-    """Name that this service gives itself in its log."""
+    """Name that this service gives itself in its log, in events and to Consul."""
+
+    service_host: Annotated[
+        Annotated[str, AfterValidator(_reachable_host)] | None, Allowed("an IP address or a host name")
+    ] = None
+    """Where others reach this instance, told to Consul and Redis; without it, this machine's first address."""
 
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
@@ -142,8 +210,98 @@ class Settings(BaseSettings):
     ] = "info"
     """How much is logged."""
 
+    enable_file_logging: Switch = False
+    """Whether the log is written to `LOG_FILE` too."""
+
+    log_file: Annotated[
+        Annotated[Path, BeforeValidator(_log_file)] | None, Allowed("a file in a folder that is there")
+    ] = None
+    """File for the log, a JSON object per line."""
+
+    log_file_max_bytes: Annotated[int, Field(ge=0, le=2**40), Allowed("bytes, or 0 for no limit")] = 100_000_000
+    """Size at which the log file is put aside and begun anew. One that another program moved is begun anew too."""
+
+    log_file_backups: Annotated[int, Field(ge=1, le=1000), Allowed("files from 1 to 1000")] = 5
+    """Log files that are kept aside."""
+
+    drain_timeout: Annotated[Duration, Allowed("a duration like 30s, or 0s for none")] = Duration(30)
+    """How long viewers may stay after SIGTERM; new ones are sent away at once. A second SIGTERM ends it."""
+
     enable_metrics: Switch = True
     """Whether `/metrics` answers Prometheus."""
+
+    enable_pprof: Switch = False
+    """Whether `/debug/pprof/` answers: to this machine, and elsewhere to tokens with the role `admin`."""
+
+    monitoring_networks: Annotated[
+        tuple[Annotated[str, AfterValidator(_network)], ...],
+        BeforeValidator(_items),
+        Allowed("networks like 10.0.0.0/8, comma separated"),
+    ] = ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
+    """Where `/metrics` and `/health` may be asked from without a token."""
+
+    trusted_proxies: Annotated[
+        tuple[Annotated[str, AfterValidator(_network)], ...],
+        BeforeValidator(_items),
+        Allowed("networks like 10.0.0.0/8, comma separated"),
+    ] = ("127.0.0.0/8", "::1/128")
+    """Proxies whose `X-Forwarded-For` is believed when they say who asks."""
+
+    resource_monitor_interval: Time = Duration(10)
+    """How often memory and CPU use are measured."""
+
+    goroutine_monitor_interval: Time = Duration(30)
+    """How often asyncio tasks are counted."""
+
+    goroutine_leak_threshold: Annotated[int, Field(ge=1, le=1_000_000), Allowed("tasks from 1 to 1000000")] = 20
+    """Tasks beyond those that sessions and streams account for, at which a leak is logged."""
+
+    tracing_enabled: Switch = False
+    """Whether traces of requests and joins are sent to `JAEGER_ENDPOINT`; needs `media-service[tracing]`."""
+
+    jaeger_endpoint: Annotated[
+        str, AfterValidator(_http_url), Allowed("an http:// or https:// URL that takes OTLP")
+    ] = "http://localhost:4318"
+    """Where traces are sent, by OTLP over HTTP."""
+
+    jwt_secret: Annotated[
+        Annotated[SecretStr, AfterValidator(_long_enough)] | None, Allowed("32 bytes of text or more")
+    ] = None
+    """Secret that tokens are signed with (HS256). Without it or one of the next two nobody needs a token."""
+
+    jwt_public_key: Annotated[
+        Annotated[Path, BeforeValidator(_public_key)] | None, Allowed("a PEM file with a public key")
+    ] = None
+    """Public key of who signs the tokens (RS256)."""
+
+    jwt_jwks_url: Annotated[
+        Annotated[str, AfterValidator(_http_url)] | None, Allowed("an http:// or https:// URL of a JSON Web Key Set")
+    ] = None
+    """Where the public keys of who signs the tokens are published (RS256); asked again when an unknown key is named."""
+
+    jwt_issuer: Annotated[str, Field(min_length=1), Allowed("text")] = "cloudphone-platform"
+    """The `iss` that tokens must have."""
+
+    jwt_audience: Annotated[str, Field(min_length=1), Allowed("text")] = "cloudphone-users"
+    """The `aud` that tokens must have."""
+
+    max_sessions: Annotated[int, Field(ge=1, le=100_000), Allowed("sessions from 1 to 100000")] = 1000
+    """Sessions at once; who comes after is told to come again (503)."""
+
+    max_sessions_per_user: Annotated[int, Field(ge=1, le=100_000), Allowed("sessions from 1 to 100000")] = 100
+    """Sessions of one user at once (429). Without tokens every address is a user."""
+
+    max_sessions_per_device: Annotated[int, Field(ge=1, le=100_000), Allowed("sessions from 1 to 100000")] = 500
+    """Viewers of one device at once (503)."""
+
+    max_joins_per_minute: Annotated[int, Field(ge=1, le=1_000_000), Allowed("sessions from 1 to 1000000")] = 600
+    """Sessions that one user may open per minute (429)."""
+
+    session_cleanup_interval: Time = Duration(300)
+    """How often ended sessions are looked for that need not be remembered any more."""
+
+    session_inactive_timeout: Time = Duration(1800)
+    """How long a session without media and without its browser's consent is remembered, with the reason of its end."""
 
     allowed_origins: Annotated[
         tuple[Annotated[str, AfterValidator(_web_origin)], ...],
@@ -179,11 +337,20 @@ class Settings(BaseSettings):
     ] = ()
     """TURN servers, handed to browsers."""
 
+    turn_secret: Annotated[SecretStr | None, Allowed("text, set where TURN_URLS is")] = None
+    """Secret shared with the TURN servers, coturn's `static-auth-secret`: viewers get credentials that expire."""
+
+    turn_ttl: Time = Duration(3600)
+    """How long such credentials are good for a new connection."""
+
     turn_username: Annotated[str | None, Allowed("text, set where TURN_URLS is")] = None
-    """User name for the TURN servers."""
+    """User name for TURN servers that have no such secret."""
 
     turn_credential: Annotated[SecretStr | None, Allowed("text, set where TURN_URLS is")] = None
-    """Password for the TURN servers. Browsers are given it."""
+    """Password for these. Browsers are given it."""
+
+    ice_gathering_timeout: Time = Duration(5)
+    """How long the start waits for the STUN servers to tell our public address; it is announced later all the same."""
 
     adb_path: Annotated[
         Annotated[str, AfterValidator(_program)] | None, Allowed("a program: its path, or its name on the PATH")
@@ -286,6 +453,9 @@ class Settings(BaseSettings):
     pipeline_encoding_timeout: Time = Duration(0.2)
     """How long one picture may take to be encoded; an encoder that takes longer is replaced."""
 
+    pipeline_writing_timeout: Time = Duration(0.1)
+    """How long a coded picture may wait to be sent; beyond, all that wait are left out up to the next keyframe."""
+
     ffmpeg_shutdown_timeout: Time = Duration(5)
     """How long an `ffmpeg` that encodes (VAAPI) has to end by itself."""
 
@@ -306,6 +476,41 @@ class Settings(BaseSettings):
 
     audio_bitrate: Annotated[int, Field(ge=6_000, le=510_000), Allowed("bits per second from 6000 to 510000")] = 64_000
     """Bit rate of the sound."""
+
+    redis_enabled: Switch = False
+    """Whether sessions, and which instance has which device, are written to Redis."""
+
+    redis_host: Annotated[str, AfterValidator(_reachable_host), Allowed("an IP address or a host name")] = "localhost"
+    """Redis' host."""
+
+    redis_port: Port = 6379
+    """Redis' port."""
+
+    redis_db: Annotated[int, Field(ge=0, le=1_000_000), Allowed("a number from 0 on")] = 0
+    """Redis' database."""
+
+    redis_password: Annotated[SecretStr | None, Allowed("text")] = None
+    """Redis' password."""
+
+    rabbitmq_enabled: Switch = False
+    """Whether events are sent to RabbitMQ and phones are connected by the events of others."""
+
+    rabbitmq_url: Annotated[SecretStr, AfterValidator(_amqp_url), Allowed("an amqp:// or amqps:// URL")] = SecretStr(
+        "amqp://guest:guest@localhost:5672/"
+    )
+    """RabbitMQ, with user and virtual host."""
+
+    consul_enabled: Switch = False
+    """Whether the service registers with Consul."""
+
+    consul_host: Annotated[str, AfterValidator(_reachable_host), Allowed("an IP address or a host name")] = "localhost"
+    """Host of the Consul agent."""
+
+    consul_port: Port = 8500
+    """Port of its HTTP API."""
+
+    consul_health_check_interval: Time = Duration(10)
+    """How often Consul asks `/health`."""
 
     def ice_servers(self) -> list[dict[str, str | list[str]]]:
         """What a browser puts into `RTCConfiguration.iceServers` (W3C webrtc-pc section 4.2.1)."""
@@ -363,9 +568,26 @@ class Settings(BaseSettings):
     def _complete(cls, credential: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         """Browsers refuse a TURN server without both (W3C webrtc-pc section 4.2.1)."""
         urls, username = info.data.get("turn_urls"), info.data.get("turn_username")
-        if urls and not (username and credential):
-            raise ValueError("TURN_URLS is set without it or without TURN_USERNAME")
+        if urls and not (username and credential) and not info.data.get("turn_secret"):
+            raise ValueError("TURN_URLS is set without TURN_SECRET, and without it or without TURN_USERNAME")
         return credential
+
+    @field_validator("log_file")
+    @classmethod
+    def _there_if_logged_to(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        if path is None and info.data.get("enable_file_logging"):
+            raise ValueError("ENABLE_FILE_LOGGING needs it")
+        return path
+
+    @property
+    def has_authentication(self) -> bool:
+        """Whether the settings say how tokens are verified."""
+        return any((self.jwt_secret, self.jwt_public_key, self.jwt_jwks_url))
+
+    @property
+    def is_reachable_from_elsewhere(self) -> bool:
+        """Whether the API listens on more than this machine's own addresses."""
+        return self.host != "localhost" and not ip_address(self.host).is_loopback
 
     @classmethod
     def settings_customise_sources(

@@ -10,6 +10,7 @@ import structlog
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from capture.errors import CaptureError
+from signaling.caller import Caller
 from signaling.candidates import parse_candidate
 from signaling.choices import QualityChoice, SoundChoice
 from signaling.errors import Conflict, MalformedMessage, NotFound, SignalingError
@@ -56,8 +57,9 @@ _log = structlog.get_logger(__name__)
 class Connection:
     """One socket and the sessions that were opened through it; they end with it."""
 
-    def __init__(self, service: Service, socket: web.WebSocketResponse) -> None:
+    def __init__(self, service: Service, socket: web.WebSocketResponse, caller: Caller) -> None:
         self._service = service
+        self._caller = caller
         self._socket = socket
         self._outbox = Outbox()
         self._sessions: dict[str, SessionHandle] = {}
@@ -186,10 +188,10 @@ class Connection:
     async def _open(self, message: Join | BrowserOffer, message_id: int | None) -> None:
         reply: ServerMessage
         if isinstance(message, Join):
-            session, sdp = await self._service.offer(message.device_id)
+            session, sdp = await self._service.offer(message.device_id, self._caller)
             reply = ServerOffer(session.session_id, sdp)
         else:
-            session, sdp = await self._service.answer(message.device_id, message.sdp)
+            session, sdp = await self._service.answer(message.device_id, message.sdp, self._caller)
             reply = ServerAnswer(session.session_id, sdp)
         self._sessions[session.session_id] = session
         self._reply(reply, message_id)

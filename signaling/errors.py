@@ -3,10 +3,12 @@
     SignalingError                code                     HTTP status
      ├── MalformedMessage         malformed_message        400
      ├── MalformedSdp             malformed_sdp            400
+     ├── Unauthorized             unauthorized, …          401 with WWW-Authenticate
      ├── Forbidden                forbidden                403
      ├── NoCommonCodec            no_common_codec          406
      ├── NotFound                 device_not_found, …      404
      ├── Conflict                 wrong_state, …           409
+     ├── TooMany                  too_many_requests, …     429 with Retry-After
      ├── DeviceUnavailable        device_unavailable, …    503 with Retry-After
      └── Full                     too_many_viewers         503 with Retry-After
 
@@ -42,6 +44,13 @@ class MalformedSdp(SignalingError):
     default_code = "malformed_sdp"
 
 
+class Unauthorized(SignalingError):
+    """There is no token, or one that is not taken; `code` says which: `token_missing`, `token_expired`, …"""
+
+    status = 401
+    default_code = "unauthorized"
+
+
 class Forbidden(SignalingError):
     status = 403
     default_code = "forbidden"
@@ -60,6 +69,13 @@ class NotFound(SignalingError):
 class Conflict(SignalingError):
     status = 409
     default_code = "wrong_state"
+
+
+class TooMany(SignalingError):
+    """This caller has as much as one may have; another one would be served."""
+
+    status = 429
+    default_code = "too_many_requests"
 
 
 class DeviceUnavailable(SignalingError):

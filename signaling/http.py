@@ -8,6 +8,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from signaling import websocket, whep
+from signaling.guard import Authenticator, caller_of, guard
 from signaling.origins import only_known_hosts, only_known_origins
 from signaling.problems import problems
 from signaling.service import DeviceDescription, Service
@@ -17,14 +18,19 @@ MAX_BODY_SIZE = 128 * 1024
 
 
 def application(
-    service: Service, *, allowed_origins: Sequence[str] = (), loopback_only: bool = False
+    service: Service,
+    *,
+    allowed_origins: Sequence[str] = (),
+    loopback_only: bool = False,
+    authenticator: Authenticator | None = None,
 ) -> web.Application:
     """An application with the routes of `service`; more may be added to its router.
 
     Pages of `allowed_origins` (`https://phones.example.com`) may use it beside its own. With `loopback_only`, requests
-    under names that are not this machine's are refused, since only the network guards it.
+    under names that are not this machine's are refused, since only the network guards it. With an `authenticator`
+    every request under `/api` needs a token.
     """
-    guards: list[Middleware] = [only_known_origins(allowed_origins), problems]
+    guards: list[Middleware] = [only_known_origins(allowed_origins), problems, guard(authenticator)]
     if loopback_only:
         guards.insert(0, only_known_hosts(allowed_origins))
     app = web.Application(middlewares=guards, client_max_size=MAX_BODY_SIZE)
@@ -42,19 +48,19 @@ class Listing:
 
     service: Service
 
-    async def devices(self, _: web.Request) -> web.Response:
+    async def devices(self, request: web.Request) -> web.Response:
         """Every device that can be watched."""
-        devices = [_described(device) for device in await self.service.devices()]
+        devices = [_described(device) for device in await self.service.devices(caller_of(request))]
         return web.json_response({"devices": devices, "total": len(devices)}, headers=_NO_STORE)
 
     async def device(self, request: web.Request) -> web.Response:
         """One device, by its id, serial or name."""
-        device = await self.service.device(request.match_info["device_id"])
+        device = await self.service.device(request.match_info["device_id"], caller_of(request))
         return web.json_response(_described(device), headers=_NO_STORE)
 
-    async def ice_servers(self, _: web.Request) -> web.Response:
+    async def ice_servers(self, request: web.Request) -> web.Response:
         """What the page puts into `RTCConfiguration`."""
-        return web.json_response({"iceServers": list(self.service.ice_servers())}, headers=_NO_STORE)
+        return web.json_response({"iceServers": list(self.service.ice_servers(caller_of(request)))}, headers=_NO_STORE)
 
 
 _NO_STORE = {"Cache-Control": "no-store"}

@@ -10,7 +10,7 @@ import structlog
 from aiohttp import hdrs, web
 
 from capture.errors import CaptureError, DeviceNotFound, InputRejected
-from signaling.errors import Conflict, DeviceUnavailable, NotFound, SignalingError
+from signaling.errors import Conflict, DeviceUnavailable, NotFound, SignalingError, Unauthorized
 
 _log = structlog.get_logger(__name__)
 
@@ -22,6 +22,7 @@ INTERNAL_ERROR = SignalingError("something went wrong here; the service's log sa
 # Names of our own: http.HTTPStatus renames its phrases between Python versions.
 _STATUSES = {
     400: ("bad_request", "Bad Request"),
+    401: ("unauthorized", "Unauthorized"),
     403: ("forbidden", "Forbidden"),
     404: ("not_found", "Not Found"),
     405: ("method_not_allowed", "Method Not Allowed"),
@@ -30,7 +31,9 @@ _STATUSES = {
     412: ("precondition_failed", "Precondition Failed"),
     413: ("body_too_large", "Content Too Large"),
     415: ("unsupported_media_type", "Unsupported Media Type"),
+    422: ("unprocessable", "Unprocessable Content"),
     428: ("precondition_required", "Precondition Required"),
+    429: ("too_many_requests", "Too Many Requests"),
     500: ("internal_error", "Internal Server Error"),
     503: ("unavailable", "Service Unavailable"),
 }
@@ -49,7 +52,10 @@ def told(error: CaptureError) -> SignalingError:
 
 def problem_response(error: SignalingError) -> web.Response:
     """The response that tells a client of an error."""
-    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    headers: dict[str, str] = {} if error.retry_after is None else {hdrs.RETRY_AFTER: str(error.retry_after)}
+    if isinstance(error, Unauthorized):
+        # RFC 6750 section 3: who sent no token is told no reason.
+        headers[hdrs.WWW_AUTHENTICATE] = "Bearer" if error.code == "token_missing" else 'Bearer error="invalid_token"'
     return _response(error.status, error.code, error.detail, headers)
 
 

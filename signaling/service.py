@@ -1,10 +1,11 @@
 """What the routes ask of the service; `media_service` fits these protocols."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from capture.input_events import InputEvent
+from signaling.caller import Caller
 from signaling.choices import QualityChoice
 from signaling.jsep import TrickleFragment
 from signaling.messages import StateChange
@@ -43,6 +44,41 @@ class DeviceDescription:
     """Degrees that it is turned, as Android's `Surface.ROTATION_*`; None while nobody watches or knows."""
 
 
+@dataclass(frozen=True, slots=True)
+class SessionDescription:
+    """A session as lists show it. One that failed stays listed for a while, so that its end can be understood."""
+
+    session_id: str
+    device_id: str
+    user_id: str | None
+    state: str
+    """`new`, `connecting`, `connected`, `failed` or `closed`."""
+    reason: str
+    """Why it ended; empty while it has not."""
+    created_at: float
+    """Seconds since 1970, as below."""
+    last_active: float
+    """When media flowed to it, or its browser was heard of, last."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatistics:
+    """How many sessions there are."""
+
+    total_sessions: int
+    """Open ones and failed ones that are still listed."""
+    active_sessions: int
+    """Those that media flows to."""
+    connecting_sessions: int
+    """Those that do not have their first media yet."""
+    failed_sessions: int
+    """Those still listed that failed."""
+    opened_sessions: int
+    """Since the service started."""
+    streams: int
+    """Devices that are captured now."""
+
+
 class SessionHandle(Protocol):
     """One viewer's session as signaling sees it."""
 
@@ -51,6 +87,11 @@ class SessionHandle(Protocol):
 
     @property
     def device_id(self) -> str: ...
+
+    @property
+    def user_id(self) -> str | None:
+        """Whose it is; None where nobody has to have a token and none was named."""
+        ...
 
     @property
     def remote_username_fragment(self) -> str | None:
@@ -90,7 +131,10 @@ class SessionHandle(Protocol):
         ...
 
     async def inject(self, event: InputEvent) -> float:
-        """Inject an input event; raises a `CaptureError` when it cannot be. Returns the monotonic inject time."""
+        """Inject an input event. Returns the monotonic inject time.
+
+        Raises a `CaptureError` when it cannot be, and `Forbidden` where the session's caller may only watch.
+        """
         ...
 
     def request_keyframe(self) -> None:
@@ -119,31 +163,48 @@ class SessionHandle(Protocol):
 
 
 class Service(Protocol):
-    """The service as the routes see it."""
+    """The service as the routes see it. Nothing is told or done that the `Caller` may not."""
 
-    async def answer(self, device_id: str, offer_sdp: str) -> tuple[SessionHandle, str]:
+    async def answer(self, device_id: str, offer_sdp: str, caller: Caller) -> tuple[SessionHandle, str]:
         """Open a session for a browser's offer; returns it with our SDP answer.
 
-        Raises `NotFound` for an unknown device, `MalformedSdp`, `NoCommonCodec`, `DeviceUnavailable` or `Full`.
+        Raises `NotFound` for an unknown device, `Forbidden`, `MalformedSdp`, `NoCommonCodec`, `DeviceUnavailable`,
+        `TooMany` or `Full`.
         """
         ...
 
-    async def offer(self, device_id: str) -> tuple[SessionHandle, str]:
+    async def offer(self, device_id: str, caller: Caller) -> tuple[SessionHandle, str]:
         """Open a session that starts with our offer; returns it with the SDP. Raises as `answer` does."""
         ...
 
-    def session(self, session_id: str) -> SessionHandle:
-        """The open session of that id. Raises `NotFound`."""
+    def session(self, session_id: str, caller: Caller) -> SessionHandle:
+        """The open session of that id. Raises `NotFound`, for somebody else's too."""
         ...
 
-    async def devices(self) -> Sequence[DeviceDescription]:
-        """Every device that can be watched."""
+    def sessions(self, caller: Caller) -> Sequence[SessionDescription]:
+        """The caller's sessions, of an admin everybody's; failed ones that are still listed included."""
         ...
 
-    async def device(self, device_id: str) -> DeviceDescription:
-        """The device of that id, serial or name. Raises `NotFound`."""
+    def describe_session(self, session_id: str, caller: Caller) -> SessionDescription:
+        """One of these. Raises `NotFound`."""
         ...
 
-    def ice_servers(self) -> Sequence[dict[str, str | list[str]]]:
-        """What a browser should put into `RTCConfiguration.iceServers`."""
+    def explain(self, session_id: str, caller: Caller) -> Mapping[str, Any]:
+        """Why it looks as it does, ready to become JSON: see `media_service.explanation`. Raises `NotFound`."""
+        ...
+
+    def statistics(self) -> ServiceStatistics:
+        """How many sessions there are."""
+        ...
+
+    async def devices(self, caller: Caller) -> Sequence[DeviceDescription]:
+        """Every device that the caller may watch."""
+        ...
+
+    async def device(self, device_id: str, caller: Caller) -> DeviceDescription:
+        """The device of that id, serial or name. Raises `NotFound`, also where the caller may not know of it."""
+        ...
+
+    def ice_servers(self, caller: Caller) -> Sequence[dict[str, str | list[str]]]:
+        """What a browser should put into `RTCConfiguration.iceServers`; TURN credentials are the caller's own."""
         ...

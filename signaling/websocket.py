@@ -5,6 +5,7 @@ import asyncio
 from aiohttp import WSCloseCode, web
 
 from signaling.connection import Connection
+from signaling.guard import caller_of
 from signaling.service import Service
 
 PATH = "/api/media/ws"
@@ -30,7 +31,7 @@ def add_routes(app: web.Application, service: Service) -> None:
         await socket.prepare(request)
         request.app[_SOCKETS].add(socket)
         try:
-            await Connection(service, socket).run()
+            await Connection(service, socket, caller_of(request)).run()
         finally:
             request.app[_SOCKETS].discard(socket)
         return socket

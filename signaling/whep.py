@@ -13,6 +13,7 @@ from multidict import CIMultiDict
 
 from signaling.candidates import parse_trickle_fragment, serialize_trickle_fragment
 from signaling.errors import MalformedSdp, NotFound
+from signaling.guard import caller_of
 from signaling.service import Service, SessionHandle
 
 SDP = "application/sdp"
@@ -49,12 +50,13 @@ class Whep:
     async def start(self, request: web.Request) -> web.Response:
         """POST to the endpoint: watch the device."""
         offer = await _body(request, SDP, _ACCEPT_POST)
-        session, answer = await self._service.answer(request.match_info["device_id"], offer)
+        caller = caller_of(request)
+        session, answer = await self._service.answer(request.match_info["device_id"], offer, caller)
         headers = CIMultiDict(_NO_STORE)
         headers[hdrs.LOCATION] = f"{request.rel_url.raw_path}/{session.session_id}"
         headers[hdrs.ETAG] = session.etag
         headers[_ACCEPT_PATCH] = TRICKLE_FRAGMENT
-        for link in ice_server_links(self._service.ice_servers()):
+        for link in ice_server_links(self._service.ice_servers(caller)):
             headers.add(hdrs.LINK, link)
         return web.Response(status=201, text=answer, content_type=SDP, headers=headers)
 
@@ -90,7 +92,7 @@ class Whep:
         return await _here(request)
 
     def _session(self, request: web.Request) -> SessionHandle:
-        session = self._service.session(request.match_info["session_id"])
+        session = self._service.session(request.match_info["session_id"], caller_of(request))
         if session.device_id != request.match_info["device_id"]:
             raise NotFound("the device has no such session", code="session_not_found")
         return session

@@ -123,7 +123,7 @@ def test_config_points_out_what_may_be_misspelt(media_service: CommandLine) -> N
 
 @pytest.mark.parametrize("command", ["run", "devices"])
 def test_bad_settings_stop_every_command_with_one_message(media_service: CommandLine, command: str) -> None:
-    done = media_service(command, PORT="http", HOST="0.0.0.0", TURN_URLS="turn:a", TURN_CREDENTIAL="hush")
+    done = media_service(command, PORT="http", HOST="here", TURN_URLS="turn:a", TURN_CREDENTIAL="hush")
     assert (done.returncode, done.stdout) == (1, "")
     first, *lines = done.stderr.splitlines()
     assert first == "media-service: 3 settings are wrong:"

@@ -15,16 +15,15 @@ def test_reads_durations(text: str, seconds: float) -> None:
     assert Duration.parse(text) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize(
-    "text", ["", " ", "10", "s", "10 s", "-1s", "1d", "ten s", "1s,", "0s", "0ms", "٣s", "9" * 400 + "s"]
-)
-def test_refuses_what_is_no_duration_above_zero(text: str) -> None:
+@pytest.mark.parametrize("text", ["", " ", "10", "s", "10 s", "-1s", "1d", "ten s", "1s,", "٣s", "9" * 400 + "s"])
+def test_refuses_what_is_no_duration(text: str) -> None:
     with pytest.raises(ValueError, match="is not"):
         Duration.parse(text)
 
 
 @pytest.mark.parametrize(
-    ("written", "shown"), [("90s", "90s"), ("60s", "1m"), ("0.2s", "200ms"), ("120m", "2h"), ("1.5s", "1.5s")]
+    ("written", "shown"),
+    [("90s", "90s"), ("60s", "1m"), ("0.2s", "200ms"), ("120m", "2h"), ("1.5s", "1.5s"), ("0ms", "0s")],
 )
 def test_is_shown_in_the_largest_unit_that_fits(written: str, shown: str) -> None:
     assert str(Duration.parse(written)) == shown

@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import Application, Request
@@ -14,15 +14,19 @@ from capture.errors import DeviceNotFound, InputRejected
 from capture.input_events import InputEvent, Text
 from signaling import http
 from signaling.answerer import create_answer, parse_offer
+from signaling.caller import Caller, Capability
 from signaling.choices import QualityChoice, QualityLevel
-from signaling.errors import Conflict, Full, NotFound
+from signaling.errors import Conflict, Forbidden, Full, NotFound
+from signaling.guard import Authenticator
 from signaling.jsep import Candidate, IceCredentials, Negotiated, OfferedMedia, TrickleFragment
 from signaling.messages import StateChange
 from signaling.offerer import accept_answer, create_offer
-from signaling.service import DeviceDescription, Listener
+from signaling.service import DeviceDescription, Listener, ServiceStatistics, SessionDescription
 from tests.signaling.samples import LOCAL
 
 Client = TestClient[Request, Application]
+
+ANYBODY = Caller()
 
 
 @dataclass(eq=False)
@@ -31,6 +35,8 @@ class MemorySession:
 
     session_id: str
     device_id: str
+    user_id: str | None = None
+    may_control: bool = True
     negotiated: Negotiated | None = None
     offered: OfferedMedia | None = None
     state: str = "connecting"
@@ -85,6 +91,8 @@ class MemorySession:
 
     async def inject(self, event: InputEvent) -> float:
         await self.input_gate.wait()
+        if not self.may_control:
+            raise Forbidden("this token does not allow control")
         if event == Text("refuse"):
             raise InputRejected("the device takes no text")
         if event == Text("crash"):
@@ -115,32 +123,32 @@ class MemoryService:
     """Fits `signaling.service.Service`: one device, `demo`, and one that is busy."""
 
     def __init__(self) -> None:
-        self.sessions: dict[str, MemorySession] = {}
+        self.opened: dict[str, MemorySession] = {}
         self.opening_gate = asyncio.Event()
         self.opening_gate.set()
 
-    async def answer(self, device_id: str, offer_sdp: str) -> tuple[MemorySession, str]:
+    async def answer(self, device_id: str, offer_sdp: str, caller: Caller) -> tuple[MemorySession, str]:
         offer = parse_offer(offer_sdp)
-        session = await self._open(device_id)
+        session = await self._open(device_id, caller)
         text, session.negotiated = create_answer(offer, "42c01f", LOCAL, session_id=7, ssrc=1000, rtx_ssrc=1001)
         session.remote_credentials = offer.remote.ice
         return session, text
 
-    async def offer(self, device_id: str) -> tuple[MemorySession, str]:
-        session = await self._open(device_id)
+    async def offer(self, device_id: str, caller: Caller) -> tuple[MemorySession, str]:
+        session = await self._open(device_id, caller)
         text, session.offered = create_offer("640033", LOCAL, session_id=7, ssrc=1000, rtx_ssrc=1001)
         return session, text
 
-    def session(self, session_id: str) -> MemorySession:
-        session = self.sessions.get(session_id)
-        if session is None or session.closed_because is not None:
+    def session(self, session_id: str, caller: Caller = ANYBODY) -> MemorySession:
+        session = self.opened.get(session_id)
+        if session is None or session.closed_because is not None or not caller.owns(session.user_id):
             raise NotFound("there is no such session", code="session_not_found")
         return session
 
-    async def devices(self) -> Sequence[DeviceDescription]:
-        return [await self.device("demo")]
+    async def devices(self, caller: Caller) -> Sequence[DeviceDescription]:
+        return [await self.device("demo", caller)]
 
-    async def device(self, device_id: str) -> DeviceDescription:
+    async def device(self, device_id: str, caller: Caller) -> DeviceDescription:
         if device_id not in ("demo", "192.0.2.5:5555"):
             raise NotFound(f"there is no device {device_id!r}", code="device_not_found")
         return DeviceDescription(
@@ -159,13 +167,31 @@ class MemoryService:
             rotation=90,
         )
 
-    def ice_servers(self) -> Sequence[dict[str, str | list[str]]]:
+    def sessions(self, caller: Caller) -> Sequence[SessionDescription]:
+        return [
+            SessionDescription(one.session_id, one.device_id, one.user_id, one.state, "", 1.7e9, 1.7e9 + 60.5)
+            for one in self.opened.values()
+            if one.closed_because is None and caller.owns(one.user_id)
+        ]
+
+    def describe_session(self, session_id: str, caller: Caller) -> SessionDescription:
+        self.session(session_id, caller)
+        return next(one for one in self.sessions(caller) if one.session_id == session_id)
+
+    def explain(self, session_id: str, caller: Caller) -> Mapping[str, Any]:
+        return {"sessionId": self.session(session_id, caller).session_id, "video": {"coding": "passthrough"}}
+
+    def statistics(self) -> ServiceStatistics:
+        still_open = len([one for one in self.opened.values() if one.closed_because is None])
+        return ServiceStatistics(still_open + 1, still_open, 0, 1, len(self.opened) + 1, 1)
+
+    def ice_servers(self, caller: Caller) -> Sequence[dict[str, str | list[str]]]:
         return [
             {"urls": "stun:stun.example.net:3478"},
             {"urls": ["turn:turn.example.net", "turns:turn.example.net"], "username": "me", "credential": 'a"b'},
         ]
 
-    async def _open(self, device_id: str) -> MemorySession:
+    async def _open(self, device_id: str, caller: Caller) -> MemorySession:
         if device_id == "busy":
             raise Full("3 viewers watch already, which is the limit", retry_after=7)
         if device_id == "crash":
@@ -173,16 +199,28 @@ class MemoryService:
         if device_id not in ("demo", "other"):
             raise DeviceNotFound(f"adb knows no device {device_id!r}")
         await self.opening_gate.wait()
-        session = MemorySession(f"session-{len(self.sessions) + 1}", device_id)
-        self.sessions[session.session_id] = session
+        caller.require(Capability.VIEW, (device_id,))
+        session = MemorySession(
+            f"session-{len(self.opened) + 1}",
+            device_id,
+            caller.user_id,
+            may_control=caller.may(Capability.CONTROL, (device_id,)),
+        )
+        self.opened[session.session_id] = session
         return session
 
 
 @asynccontextmanager
 async def served(
-    service: MemoryService, *, allowed_origins: Sequence[str] = (), loopback_only: bool = False
+    service: MemoryService,
+    *,
+    allowed_origins: Sequence[str] = (),
+    loopback_only: bool = False,
+    authenticator: Authenticator | None = None,
 ) -> AsyncIterator[Client]:
     """A client of a real server that serves `service`."""
-    app = http.application(service, allowed_origins=allowed_origins, loopback_only=loopback_only)
+    app = http.application(
+        service, allowed_origins=allowed_origins, loopback_only=loopback_only, authenticator=authenticator
+    )
     async with TestClient(TestServer(app)) as client:
         yield client

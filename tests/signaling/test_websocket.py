@@ -87,8 +87,8 @@ async def opened(client: Client) -> AsyncIterator[Page]:
 async def until_closed(service: MemoryService, session_id: str) -> str | None:
     """Why the session was closed, once it is."""
     async with asyncio.timeout(TIMEOUT):
-        await service.sessions[session_id].closed.wait()
-    return service.sessions[session_id].closed_because
+        await service.opened[session_id].closed.wait()
+    return service.opened[session_id].closed_because
 
 
 async def test_an_offer_is_answered(page: Page, service: MemoryService) -> None:
@@ -261,10 +261,10 @@ async def test_several_sessions_on_one_socket(page: Page, service: MemoryService
     assert (await page.refusal(type="leave", sessionId="session-9"))[0] == "session_not_found"
 
     assert await page.ask(type="leave", sessionId=first) == {"type": "ok"}
-    assert service.sessions[first].closed_because == "the viewer left"
+    assert service.opened[first].closed_because == "the viewer left"
     assert await page.ask(type="key", keyCode=26) == {"type": "ok"}
     assert await page.ask(type="leave", deviceId="other") == {"type": "ok"}
-    assert service.sessions[second].closed_because == "the viewer left"
+    assert service.opened[second].closed_because == "the viewer left"
 
 
 async def test_sessions_of_a_socket_are_bounded(page: Page) -> None:
@@ -281,7 +281,7 @@ async def test_sessions_end_with_their_socket(client: Client, service: MemorySer
         await page.send(type="key", keyCode=3, sessionId="session-1")
     assert await until_closed(service, "session-1") == "the viewer left"
     assert await until_closed(service, "session-2") == "the viewer left"
-    assert service.sessions["session-1"].listeners == []
+    assert service.opened["session-1"].listeners == []
 
 
 async def test_an_opening_ends_with_its_socket(client: Client, service: MemoryService) -> None:
@@ -371,7 +371,7 @@ async def test_a_socket_that_does_not_read_is_closed(client: Client, service: Me
         question = text_frame({"type": "leave", "sessionId": "x" * 128}) * 100
         try:
             async with asyncio.timeout(TIMEOUT):
-                while not service.sessions or service.sessions["session-1"].closed_because is None:
+                while not service.opened or service.opened["session-1"].closed_because is None:
                     await loop.sock_sendall(deaf, question)
         except ConnectionError:
             pass
@@ -426,4 +426,4 @@ async def test_sockets_are_closed_when_the_service_stops(service: MemoryService)
         await client.server.close()
         frame = await frames
         assert (frame.data, frame.extra) == (1001, "the service stops")
-    assert service.sessions["session-1"].closed_because == "the viewer left"
+    assert service.opened["session-1"].closed_because == "the viewer left"
