@@ -37,6 +37,7 @@ from encoders.hardware import choose as choose_encoder
 from encoders.pool import EncoderPool
 from encoders.sound_format import SoundFormat
 from media_service import memory
+from media_service.admission import Limits
 from media_service.devices import Devices
 from media_service.loop_lag import watch_loop_lag
 from media_service.metrics import Histograms, ServiceCollector
@@ -202,15 +203,23 @@ async def serve(
             surroundings,
             devices,
             capture,
-            settings.ice_servers(),
             open_shell,
             grace=grace,
+            ice_servers=lambda caller: settings.ice_servers(),
+            limits=Limits(
+                settings.max_sessions,
+                settings.max_sessions_per_user,
+                settings.max_sessions_per_device,
+                settings.max_joins_per_minute,
+            ),
+            remembered=settings.session_inactive_timeout,
             transcoding=_transcoding(settings, pool, encoders),
             always_encoded="VIDEO_ENCODER_TYPE is h264" if settings.video_encoder_type == "h264" else "",
         )
         stack.push_async_callback(sessions.aclose)
         devices.on_change = sessions.device_changed
         tasks.start(sessions.look_after(), "sender reports")
+        tasks.start(sessions.forget_failed(settings.session_cleanup_interval), "failed sessions")
         tasks.start(watch_loop_lag(histograms.loop_lag.observe), "loop lag")
         registry.register(ServiceCollector(sessions, port, egress, pool, encoders))
 

@@ -10,7 +10,7 @@ from capture.errors import CaptureError, InputRejected
 from capture.input_events import InputEvent
 from media_service.tasks import Tasks
 from signaling.choices import QualityChoice, SoundChoice
-from signaling.errors import SignalingError
+from signaling.errors import Forbidden, SignalingError
 from signaling.input_messages import Input, StatsRequest, parse_control
 from signaling.messages import Error, InputAck, ServerMessage, Stats
 from signaling.service import SessionHandle
@@ -38,12 +38,18 @@ class Control:
         tasks: Tasks,
         answer: Callable[[ServerMessage], None],
         session: SessionHandle,
+        *,
+        is_allowed: bool = True,
     ) -> None:
-        """Without a `controller` the device takes no input. `answer` sends on the channel the messages came on."""
+        """Without a `controller` the device takes no input, and unless it `is_allowed` this viewer may send none.
+
+        `answer` sends on the channel the messages came on.
+        """
         self.dropped: Counter[str] = Counter()
         """Messages and events that did not reach the device, by reason."""
         self._device_id = device_id
         self._controller = controller
+        self._is_allowed = is_allowed
         self._tasks = tasks
         self._answer = answer
         self._session = session
@@ -70,7 +76,12 @@ class Control:
                     self._request(received)
 
     async def inject(self, event: InputEvent) -> float:
-        """Inject `event`; raises a `CaptureError` when it cannot be. Returns the monotonic inject time."""
+        """Inject `event`. Returns the monotonic inject time.
+
+        Raises a `CaptureError` when it cannot be, and `Forbidden` when this viewer may only watch.
+        """
+        if not self._is_allowed:
+            raise Forbidden(f"this token allows to watch {self._device_id!r}, not to control it")
         if self._controller is None:
             raise InputRejected(f"{self._device_id!r} takes no input")
         if not self._events.take(time.monotonic()):
@@ -100,7 +111,7 @@ class Control:
         received_at = time.monotonic()
         try:
             injected_at = await self.inject(received.event)
-        except CaptureError as error:
+        except (CaptureError, SignalingError) as error:
             self.dropped[error.code] += 1
             self._answer(Error(error.code, str(error), seq=received.seq))
             return

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -27,6 +28,7 @@ _LATE: Final = 0.25
 _REMINDER: Final = 1.0
 """Seconds after which a keyframe that did not come is asked for again."""
 _IMMEDIATE_REASONS: Final = frozenset({"pli", "fir", "request"})
+_REMEMBERED_CAUSES: Final = 8
 CONGESTED: Final = "congested"
 """Why a viewer needs a keyframe whose path is fuller than it can bear: pictures were dropped for it."""
 
@@ -44,6 +46,8 @@ class Rendition:
         self.sps: SequenceParameterSet | None = None
         self.pictures = 0
         self.meter = BitRateMeter()
+        self.keyframe_causes: deque[tuple[float, str]] = deque(maxlen=_REMEMBERED_CAUSES)
+        """When keyframes were asked for last, in monotonic seconds, and why."""
         self._viewers: dict[Viewer, asyncio.TimerHandle | None] = {}
         self._expected: dict[Viewer, Rendition] = {}
         self._egress = egress
@@ -89,12 +93,12 @@ class Rendition:
     def add(self, viewer: Viewer) -> None:
         """Begin to send to `viewer`: the cached pictures first, or a keyframe."""
         self._viewers[viewer] = None
-        self._bring_in(viewer)
+        self._bring_in(viewer, "join")
 
     def expect(self, viewer: Viewer, former: "Rendition") -> None:
         """Take `viewer` over from `former` with the next keyframe; until then it goes on there."""
         self._expected[viewer] = former
-        self.request_keyframe()
+        self.request_keyframe("quality")
 
     def remove(self, viewer: Viewer) -> None:
         """Neither send to `viewer` nor expect it any more."""
@@ -111,23 +115,23 @@ class Rendition:
     def resume(self, viewer: Viewer) -> None:
         """Go on with `viewer`, which was to leave and stays: what it may have needed meanwhile it was not given."""
         if viewer.following is Following.WAITING:
-            self._bring_in(viewer)
+            self._bring_in(viewer, "gap")
 
     def look(self, now: float) -> None:
         """Ask for a keyframe again that viewers are expected with: the last one came too early for them, or never."""
         patience = _KEYFRAME_REQUEST_INTERVAL if self._is_answered else _REMINDER
         if self._expected and now - self._requested_at >= patience:
-            self.request_keyframe()
+            self.request_keyframe("quality")
 
     def lagging(self, viewer: Viewer, reason: str) -> None:
         """A viewer cannot go on without a keyframe or a replay."""
         if reason == CONGESTED:
-            self.request_keyframe()
+            self.request_keyframe(CONGESTED)
             if not self.keyframe_on_demand and self._viewers.get(viewer) is None:
                 # It may be long in coming: what there is has to do.
                 self._look_again(viewer, viewer.patience.take(time.monotonic()))
         elif reason in _IMMEDIATE_REASONS:
-            self._bring_in(viewer)
+            self._bring_in(viewer, reason)
         else:
             # A path that could not take a picture is left alone for a while; where we were late, it can take more.
             delay = viewer.patience.take(time.monotonic()) if viewer.has_gap else _LATE
@@ -137,11 +141,12 @@ class Rendition:
         """Whether the pictures since the last keyframe are more than `viewer`'s path carries in a moment."""
         return viewer.seconds_for(self._cache.octets) > _LONGEST_REPLAY
 
-    def request_keyframe(self) -> None:
+    def request_keyframe(self, cause: str) -> None:
         """Ask for a keyframe, unless that was done a moment ago."""
         now = time.monotonic()
         if now - self._requested_at >= _KEYFRAME_REQUEST_INTERVAL:
             self._requested_at, self._is_answered = now, False
+            self.keyframe_causes.append((now, cause))
             self._ask_for_keyframe()
 
     def clear(self) -> None:
@@ -179,15 +184,15 @@ class Rendition:
             # A replay now would make all others later still.
             self.lagging(viewer, "late")
         else:
-            self._bring_in(viewer, is_overdue=True)
+            self._bring_in(viewer, "gap", is_overdue=True)
 
-    def _bring_in(self, viewer: Viewer, *, is_overdue: bool = False) -> None:
+    def _bring_in(self, viewer: Viewer, cause: str, *, is_overdue: bool = False) -> None:
         if viewer not in self._viewers:
             return
         if self._may_replay(viewer, is_overdue=is_overdue):
             self._egress.replay(Replay(viewer, self._cache, is_only_help=not self.keyframe_on_demand))
         else:
-            self.request_keyframe()
+            self.request_keyframe(cause)
             self._look_again(viewer, _REMINDER)
 
     def _may_replay(self, viewer: Viewer, *, is_overdue: bool) -> bool:

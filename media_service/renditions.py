@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import structlog
@@ -93,7 +94,9 @@ class Renditions:
         self._always_encoded = always_encoded
         self._playability = Playability()
         self._transcoder = (
-            Transcoder(name, transcoding, self.source.request_keyframe) if transcoding is not None else None
+            Transcoder(name, transcoding, partial(self.source.request_keyframe, "encoder"))
+            if transcoding is not None
+            else None
         )
         self._rungs: dict[str, _RunningRung] = {}
         self._refused: dict[str, float] = {}
@@ -168,7 +171,7 @@ class Renditions:
             self._follow(viewer, watching)
         target = watching.target
         if target is not watching.rendition:
-            target.request_keyframe()
+            target.request_keyframe(reason)
         if target is watching.rendition or reason != CONGESTED or not target.keyframe_on_demand:
             # Until it changes, which may take long, it goes on where it is.
             watching.rendition.lagging(viewer, reason)
@@ -219,6 +222,16 @@ class Renditions:
         levels = _levels(self._supply_for(watching, supply))
         sps = rendition.sps or self.source.sps
         return Quality(rendition.level, watching.quality.choice.reason, levels, sps, bit_rate)
+
+    def keyframe_causes(self, viewer: Viewer) -> Sequence[tuple[float, str]]:
+        """When keyframes of what `viewer` gets were asked for last, in monotonic seconds, and why."""
+        watching = self._watching.get(viewer)
+        return tuple(watching.rendition.keyframe_causes) if watching is not None else ()
+
+    def why_unplayable(self, viewer: Viewer) -> str:
+        """Why `viewer`'s browser cannot show the stream as it is captured; empty when it can."""
+        watching = self._watching.get(viewer)
+        return (watching.unplayable if watching is not None else "") or self.unplayable
 
     def close(self) -> None:
         """End all rungs, and forget the pictures."""

@@ -12,6 +12,7 @@ import structlog
 
 from capture.controller import Controller
 from capture.input_events import InputEvent
+from media_service.admission import Place
 from media_service.control import CONTROL_CHANNEL, Control
 from media_service.rtc import rtcp
 from media_service.rtc.bandwidth import BandwidthEstimator, RateLimits
@@ -43,6 +44,10 @@ CONNECT_TIMEOUT = 30.0
 """Seconds to connect: a browser may still gather TURN candidates (RFC 8863 asks for patience)."""
 
 
+def _ignore(seconds: float) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What every session shares."""
@@ -61,6 +66,8 @@ class Surroundings:
     """Makes what estimates a viewer's path, by the feedback that was negotiated; the last is the time."""
     feedback: BandwidthFeedback = BandwidthFeedback.REMB
     """What browsers are asked for."""
+    observe_first_picture: Callable[[float], None] = _ignore
+    """Gets the seconds from a session's creation to its first picture."""
 
 
 class Session:
@@ -72,18 +79,29 @@ class Session:
         stream: Stream,
         controller: Controller | None,
         ended: Callable[["Session"], None],
-        user_id: str | None = None,
+        place: Place,
+        *,
+        may_control: bool = True,
     ) -> None:
-        """`ended` is called once, when everything the session held is free; the stream is then the caller's."""
+        """`ended` is called once, when everything the session held is free; stream and place are then the caller's.
+
+        Without `may_control` its viewer may only watch.
+        """
         self.session_id = secrets.token_urlsafe(18)
-        self.user_id = user_id
+        self.place = place
+        self.may_control = may_control
+        self.was_announced = False
+        """Whether observers were told of it: one that is undone while it opens is none."""
         self.state = SessionState.NEW
         self.reason = ""
         self.created_at = time.time()
+        self.ended_at: float | None = None
         self.stream = stream
         self.viewer: Viewer | None = None
         self.negotiated: Negotiated | None = None
-        self.control = Control(stream.device_id, controller, surroundings.tasks, self._send_control, self)
+        self.control = Control(
+            stream.device_id, controller, surroundings.tasks, self._send_control, self, is_allowed=may_control
+        )
         self.peer = Peer(surroundings.port, surroundings.certificate, self)
         self._surroundings = surroundings
         self._ended = ended
@@ -104,6 +122,17 @@ class Session:
         return self.stream.device_id
 
     @property
+    def user_id(self) -> str | None:
+        return self.place.user_id
+
+    @property
+    def last_active(self) -> float:
+        """When its browser was heard of last, in seconds since 1970."""
+        if self.state is SessionState.NEW:
+            return self.created_at
+        return max(self.created_at, time.time() - (time.monotonic() - self.peer.ice.last_check))
+
+    @property
     def etag(self) -> str:
         return f'"{self.peer.ice.local.username_fragment}"'
 
@@ -121,7 +150,8 @@ class Session:
             self.state,
             self.reason,
             self.created_at,
-            self.created_at,
+            self.last_active,
+            self.ended_at,
         )
 
     def local_transport(self) -> LocalTransport:
@@ -159,6 +189,10 @@ class Session:
         local = self.peer.restart_ice(fragment.credentials, fragment.candidates)
         candidates = parse_candidates(self._surroundings.candidates())
         return TrickleFragment(credentials=local, candidates=candidates, end_of_candidates=True)
+
+    def tell(self, message: ServerMessage) -> None:
+        """Send a message on the data channel, if that is open."""
+        self._send_control(message)
 
     async def inject(self, event: InputEvent) -> float:
         return await self.control.inject(event)
@@ -344,6 +378,8 @@ class Session:
         if following is None:
             return False
         self.state, self.reason = following, reason
+        if following in (SessionState.FAILED, SessionState.CLOSED):
+            self.ended_at = time.time()
         self._tell(self._change("session", following, reason))
         return True
 

@@ -35,6 +35,15 @@ TRANSITIONS: dict[tuple[SessionState, SessionEvent], SessionState] = {
 }
 
 
+def diagram() -> str:
+    """The states and their transitions, as Mermaid draws them."""
+    lines = ["stateDiagram-v2", f"    [*] --> {SessionState.NEW}"]
+    lines += [f"    {state} --> {following}: {event}" for (state, event), following in TRANSITIONS.items()]
+    ends = [state for state in SessionState if not any(former is state for former, _ in TRANSITIONS)]
+    lines += [f"    {state} --> [*]" for state in ends]
+    return "\n".join(lines) + "\n"
+
+
 def transition(state: SessionState, event: SessionEvent) -> SessionState | None:
     """The state that `event` leads to; None when it means nothing in `state`."""
     return TRANSITIONS.get((state, event))

@@ -5,34 +5,54 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from capture.controller import Controller
 from capture.errors import DeviceNotFound, DeviceOffline
 from capture.phone_controller import PhoneController
 from capture.source import Source, Sources
+from media_service.admission import Admission, Limits, Place
+from media_service.device_description import describe, names_of
 from media_service.devices import ONLINE, Device, Devices
+from media_service.explanation import explain
+from media_service.failed_sessions import FailedSessions
+from media_service.ownership import Holdings, Ownership
 from media_service.rtc.viewer import ntp_time
 from media_service.rung_encoder import Transcoding
 from media_service.session import Session, Surroundings
-from media_service.session_record import SessionRecord
+from media_service.session_record import SessionObserver, SessionRecord
 from media_service.session_state import SessionEvent, SessionState
 from media_service.stream import Stream, StreamState
 from media_service.streams import Streams
 from media_service.totals import Totals
 from signaling.answerer import create_answer, parse_offer
-from signaling.caller import Caller
+from signaling.caller import Caller, Capability
 from signaling.errors import Full, NotFound
+from signaling.messages import Error
 from signaling.offerer import create_offer
 from signaling.service import DeviceDescription, ServiceStatistics, SessionDescription
 
-LARGEST_SESSION_COUNT = 1000
+IceServers = Sequence[dict[str, str | list[str]]]
+
 FIRST_PICTURE_TIMEOUT = 20.0
 """Seconds that a viewer waits for a source to begin: time for a phone to fail in one way and begin in another."""
 
+REMEMBERED = 1800.0
+"""Seconds that a failed session is listed."""
+
+_DRAINING_RETRY = 5
 _ROUND = 1.0
 _SLICES = 5
+
+
+def _no_ice_servers(caller: Caller) -> IceServers:
+    return ()
+
+
+def draining(patience: float) -> Error:
+    """What viewers are told when the service is about to stop, in `patience` seconds at most."""
+    return Error("draining", f"the service stops within {patience:g} s", retry_after=_DRAINING_RETRY)
 
 
 class Sessions:
@@ -43,16 +63,21 @@ class Sessions:
         surroundings: Surroundings,
         devices: Devices,
         sources: Sources,
-        ice_servers: Sequence[dict[str, str | list[str]]],
         open_shell: Callable[[str], Controller],
         *,
         grace: float,
+        ice_servers: Callable[[Caller], IceServers] = _no_ice_servers,
+        limits: Limits | None = None,
+        remembered: float = REMEMBERED,
+        observers: Sequence[SessionObserver] = (),
+        ownership: Ownership | None = None,
         transcoding: Transcoding | None = None,
         always_encoded: str = "",
     ) -> None:
         """`open_shell` gives what injects input by the shell of the phone of that serial.
 
-        Without `transcoding` nothing is coded again; `always_encoded` says why everything is.
+        Failed sessions stay listed for `remembered` seconds. `ownership` says which devices are ours to capture;
+        without it all are. Without `transcoding` nothing is coded again; `always_encoded` says why everything is.
         """
         self.streams = Streams(
             surroundings.tasks,
@@ -65,13 +90,21 @@ class Sessions:
         self.totals = Totals()
         self.opened = 0
         self.failed = 0
+        self.is_draining = False
+        """Whether no more sessions are opened, since the service is about to stop."""
+        self.admission = Admission(limits or Limits())
         self._surroundings = surroundings
         self._devices = devices
         self._sources = sources
         self._ice_servers = ice_servers
         self._open_shell = open_shell
+        self._observers = observers
+        self._holdings = Holdings(ownership)
         self._controllers: dict[str, PhoneController] = {}
         self._sessions: dict[str, Session] = {}
+        self._failed = FailedSessions(remembered)
+        self._is_empty = asyncio.Event()
+        self._is_empty.set()
 
     def __iter__(self) -> Iterator[Session]:
         return iter(tuple(self._sessions.values()))
@@ -114,33 +147,55 @@ class Sessions:
     def session(self, session_id: str, caller: Caller) -> Session:
         session = self._sessions.get(session_id)
         if session is None or not caller.owns(session.user_id):
-            raise NotFound("there is no such session; it may have ended", code="session_not_found")
+            raise _no_such_session()
         return session
 
     def sessions(self, caller: Caller) -> Sequence[SessionDescription]:
-        return [_described(session.record()) for session in self if caller.owns(session.user_id)]
+        records = (*(session.record() for session in self), *self._failed)
+        return [_described(record) for record in records if caller.owns(record.user_id)]
 
     def describe_session(self, session_id: str, caller: Caller) -> SessionDescription:
-        return _described(self.session(session_id, caller).record())
+        session = self._sessions.get(session_id)
+        record = session.record() if session is not None else self._failed.get(session_id)
+        if record is None or not caller.owns(record.user_id):
+            raise _no_such_session()
+        return _described(record)
 
     def explain(self, session_id: str, caller: Caller) -> Mapping[str, Any]:
-        return self.session(session_id, caller).statistics()
+        return explain(self.session(session_id, caller))
 
     def statistics(self) -> ServiceStatistics:
         states = Counter(session.state for session in self)
-        connecting = states[SessionState.NEW] + states[SessionState.CONNECTING]
         return ServiceStatistics(
-            len(self), states[SessionState.CONNECTED], connecting, 0, self.opened, len(self.streams)
+            total_sessions=len(self) + len(self._failed),
+            active_sessions=states[SessionState.CONNECTED],
+            connecting_sessions=states[SessionState.NEW] + states[SessionState.CONNECTING],
+            failed_sessions=len(self._failed),
+            opened_sessions=self.opened,
+            streams=len(self.streams),
         )
 
     async def devices(self, caller: Caller) -> Sequence[DeviceDescription]:
-        return [self._describe(device) for device in self._devices]
+        visible = (device for device in self._devices if caller.may(Capability.VIEW, names_of(device)))
+        return [describe(device, self.streams.get(device.device_id)) for device in visible]
 
     async def device(self, device_id: str, caller: Caller) -> DeviceDescription:
-        return self._describe(self._devices.find(device_id))
+        device = self._find(device_id, caller)
+        if not caller.may(Capability.VIEW, names_of(device)):
+            raise _no_such_device(device_id)
+        return describe(device, self.streams.get(device.device_id))
 
-    def ice_servers(self, caller: Caller) -> Sequence[dict[str, str | list[str]]]:
-        return self._ice_servers
+    def ice_servers(self, caller: Caller) -> IceServers:
+        return self._ice_servers(caller)
+
+    async def drain(self, patience: float) -> None:
+        """Open no more sessions, tell every viewer, and wait until all have left, `patience` seconds at most."""
+        self.is_draining = True
+        for session in self:
+            session.tell(draining(patience))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await self._is_empty.wait()
 
     async def look_after(self) -> None:
         """Send sender reports, look after the streams and end what has lost consent, once per second. Never ends."""
@@ -148,18 +203,32 @@ class Sessions:
         turn = 0
         while True:
             await asyncio.sleep(_ROUND / _SLICES)
-            now, ntp = time.monotonic(), ntp_time(time.time())
-            if turn == 0:
-                for stream in tuple(self.streams):
-                    stream.look(now)
-            for stream in tuple(self.streams):
-                stream.renditions.look(now)
-            for session in tuple(self._sessions.values())[turn::_SLICES]:
-                if not session.has_consent(now):
-                    session.close(SessionEvent.BROKE, "the browser is not heard of any more")
-                elif session.viewer is not None:
-                    session.viewer.send_report(now, ntp)
+            self.look(time.monotonic(), time.time(), turn)
             turn = (turn + 1) % _SLICES
+
+    def look(self, now: float, wall_clock: float, turn: int) -> None:
+        """One of the five turns of a round, at `now` in monotonic seconds and `wall_clock` in seconds since 1970."""
+        if turn == 0:
+            for stream in tuple(self.streams):
+                stream.look(now)
+        for stream in tuple(self.streams):
+            stream.renditions.look(now)
+        ntp = ntp_time(wall_clock)
+        for session in tuple(self._sessions.values())[turn::_SLICES]:
+            if not session.has_consent(now):
+                session.close(SessionEvent.BROKE, "the browser is not heard of any more")
+            elif session.viewer is not None:
+                session.viewer.send_report(now, ntp)
+
+    async def forget_failed(self, interval: float) -> None:
+        """Every `interval` seconds forget the failed sessions that were remembered for long enough. Never ends."""
+        while True:
+            await asyncio.sleep(interval)
+            self.sweep(time.time())
+
+    def sweep(self, wall_clock: float) -> None:
+        """Forget the failed sessions that were remembered for long enough at `wall_clock`, seconds since 1970."""
+        self._failed.sweep(wall_clock)
 
     async def aclose(self) -> None:
         """Say goodbye to every viewer."""
@@ -168,25 +237,55 @@ class Sessions:
     @asynccontextmanager
     async def _opening(self, device_id: str, caller: Caller) -> AsyncIterator[tuple[Session, str]]:
         """A new session on the device's stream, and the stream's profile; undone when the block raises."""
-        device = self._devices.find(device_id)
-        if len(self._sessions) >= LARGEST_SESSION_COUNT:
-            raise Full(f"{LARGEST_SESSION_COUNT} viewers are connected, which is the limit", retry_after=10)
-        stream = self.streams.hold(device.device_id, self._opener(device))
+        device = self._find(device_id, caller)
+        caller.require(Capability.VIEW, names_of(device))
+        if self.is_draining:
+            self.admission.refused["draining"] += 1
+            raise Full("the service is about to stop", code="draining", retry_after=_DRAINING_RETRY)
+        place = self.admission.take(caller.user_id, device.device_id, time.monotonic())
         try:
-            profile_level_id = await stream.ready(FIRST_PICTURE_TIMEOUT)
+            async with self._holdings.opening(device.device_id):
+                stream = self.streams.hold(device.device_id, self._opener(device))
+            try:
+                profile_level_id = await stream.ready(FIRST_PICTURE_TIMEOUT)
+            except BaseException:
+                self.streams.release(stream)
+                raise
         except BaseException:
-            self.streams.release(stream)
+            place.give_back()
             raise
-        session = Session(
-            self._surroundings, stream, self._controller(device, stream), self._session_ended, caller.user_id
-        )
-        self._sessions[session.session_id] = session
-        self.opened += 1
+        session = self._add(stream, device, place, caller)
         try:
             yield session, profile_level_id
         except BaseException as error:
             await session.aclose(str(error))
             raise
+        session.was_announced = True
+        for observer in self._observers:
+            observer.session_opened(session.record())
+
+    def _add(self, stream: Stream, device: Device, place: Place, caller: Caller) -> Session:
+        session = Session(
+            self._surroundings,
+            stream,
+            self._controller(device, stream),
+            self._session_ended,
+            place,
+            may_control=caller.may(Capability.CONTROL, names_of(device)),
+        )
+        self._sessions[session.session_id] = session
+        self._is_empty.clear()
+        self.opened += 1
+        return session
+
+    def _find(self, device_id: str, caller: Caller) -> Device:
+        try:
+            return self._devices.find(device_id)
+        except NotFound:
+            if caller.is_admin or caller.devices is None:
+                raise
+            # What other devices there are is none of this caller's business.
+            raise _no_such_device(device_id) from None
 
     def _opener(self, device: Device) -> Callable[[], Awaitable[Source]]:
         async def open_source() -> Source:
@@ -227,11 +326,20 @@ class Sessions:
 
     def _session_ended(self, session: Session) -> None:
         self._sessions.pop(session.session_id, None)
-        self.failed += session.state is SessionState.FAILED
+        record = session.record()
+        if record.state is SessionState.FAILED:
+            self.failed += 1
+            self._failed.add(record)
         self.totals.input_drops.update(session.control.dropped)
         if session.viewer is not None:
             self.totals.viewer_left(session.viewer)
         self.streams.release(session.stream)
+        session.place.give_back()
+        if not self._sessions:
+            self._is_empty.set()
+        if session.was_announced:
+            for observer in self._observers:
+                observer.session_ended(record)
 
     def _stream_changed(self, stream: Stream) -> None:
         for session in self:
@@ -240,30 +348,11 @@ class Sessions:
         if stream.state is not StreamState.STOPPED:
             return
         self.totals.stream_stopped(stream)
+        if self.streams.get(stream.device_id) is None:
+            self._holdings.release(stream.device_id)
         if stream.device_id in self._controllers:
             controller = self._controllers.pop(stream.device_id)
             self._surroundings.tasks.start(controller.aclose(), f"controller {stream.device_id} closing")
-
-    def _describe(self, device: Device) -> DeviceDescription:
-        stream = self.streams.get(device.device_id)
-        facts = stream.facts if stream is not None else None
-        sps = stream.sps if stream is not None else None
-        return DeviceDescription(
-            device_id=device.device_id,
-            model=device.model,
-            state=device.state,
-            capture_mode=facts.kind if facts is not None else None,
-            reason=device.reason or (stream.reason if stream is not None else ""),
-            width=sps.width if sps is not None else None,
-            height=sps.height if sps is not None else None,
-            viewers=len(stream.renditions.viewers) if stream is not None else 0,
-            name=device.name,
-            serial=device.serial,
-            origin=device.origin,
-            audio=facts is not None and facts.has_audio,
-            screen=facts.screen if facts is not None else None,
-            rotation=facts.rotation if facts is not None else None,
-        )
 
 
 def _described(record: SessionRecord) -> SessionDescription:
@@ -276,6 +365,14 @@ def _described(record: SessionRecord) -> SessionDescription:
         record.created_at,
         record.last_active,
     )
+
+
+def _no_such_device(device_id: str) -> NotFound:
+    return NotFound(f"there is no device {device_id[:100]!r} that this token allows to watch", code="device_not_found")
+
+
+def _no_such_session() -> NotFound:
+    return NotFound("there is no such session; it may have ended", code="session_not_found")
 
 
 def _new_ssrcs() -> tuple[int, int, int]:

@@ -67,7 +67,8 @@ def test_one_message_says_everything_that_is_wrong(tmp_path: Path, monkeypatch: 
         "ICE_PORT_MAX = 50100 (default): it is below ICE_PORT_MIN=50200; it must be a port from 1 to 65535",
         "NAT_1TO1_IPS = '192.0.2.1,here,there' (.env): 'here' is not an IP address; 'there' is not an IP address;"
         " it must be IP addresses, comma separated",
-        "TURN_CREDENTIAL = ********** (.env): TURN_URLS is set without TURN_SECRET, and without it or without TURN_USERNAME;"
+        "TURN_CREDENTIAL = ********** (.env): TURN_URLS is set without TURN_SECRET,"
+        " and without it or without TURN_USERNAME;"
         " it must be text, set where TURN_URLS is",
         "VIDEO_BITRAET (.env) is not a setting: is VIDEO_BITRATE meant?",
         "NAT_1T01_IPS (environment) is not a setting: is NAT_1TO1_IPS meant?",

@@ -7,6 +7,7 @@ import pytest
 
 from capture.input_events import InputEvent, Text
 from capture.source import Source
+from media_service.admission import Admission, Limits
 from media_service.rtc.egress import Egress
 from media_service.rtc.estimation import NONE
 from media_service.rtc.media_port import MediaPort
@@ -49,7 +50,8 @@ class Scene:
             port, CERTIFICATE, self.egress, self.tasks, lambda: (), lambda _: None, 10.0, NONE.open
         )
         stream = Stream("phone-1", self._open, self.egress, lambda _: None)
-        self.session = Session(surroundings, stream, self.controller, self.ended.append)
+        place = Admission(Limits()).take(None, "phone-1", 0.0)
+        self.session = Session(surroundings, stream, self.controller, self.ended.append, place)
 
     async def close(self) -> None:
         await self.session.aclose("the test is over")

@@ -1,9 +1,11 @@
 """Every state of a session and every event in it."""
 
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media_service.session_state import TRANSITIONS, SessionEvent, SessionState, transition
+from media_service.session_state import TRANSITIONS, SessionEvent, SessionState, diagram, transition
 
 NEW, CONNECTING, CONNECTED, FAILED, CLOSED = SessionState
 NEGOTIATED, ESTABLISHED, BROKE, ENDED = SessionEvent
@@ -38,3 +40,8 @@ def test_a_session_ends_once_and_connects_once(events: list[SessionEvent]) -> No
 
 def test_what_callers_read() -> None:
     assert [str(state) for state in SessionState] == ["new", "connecting", "connected", "failed", "closed"]
+
+
+def test_the_documented_diagram_is_that_of_the_code() -> None:
+    document = Path(__file__).parents[2] / "docs" / "sessions.md"
+    assert f"```mermaid\n{diagram()}```" in document.read_text(encoding="utf-8")
