@@ -1,32 +1,21 @@
 """The composition: everything is built and wired here, and nowhere else."""
 
 import asyncio
-import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
-from importlib.resources import files
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
 import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from capture.adb.client import AdbClient
-from capture.adb.presence import KeptPhones
-from capture.adb.server import AdbServer
 from capture.controller import Controller
-from capture.demo_phone.scrcpy.jar import make_jar
-from capture.errors import AdbError, AdbTimeout
 from capture.file_source import open_file
 from capture.input_events import VideoSize
 from capture.ladder import CaptureMode
-from capture.phone import CaptureWishes, open_phone
-from capture.redroid import RedroidContainer, RedroidContainers
+from capture.phone import CaptureWishes
 from capture.scrcpy import ScrcpyServer, parse_version
 from capture.shell_controller import ShellController
 from capture.source import Source, Sources
@@ -38,9 +27,10 @@ from encoders.pool import EncoderPool
 from encoders.sound_format import SoundFormat
 from media_service import memory
 from media_service.admission import Limits
-from media_service.devices import Devices
+from media_service.errors import CannotStart
 from media_service.loop_lag import watch_loop_lag
 from media_service.metrics import Histograms, ServiceCollector
+from media_service.phones import Phones
 from media_service.rtc.candidates import announced, host_addresses
 from media_service.rtc.dtls import Certificate
 from media_service.rtc.egress import Egress
@@ -53,18 +43,19 @@ from media_service.settings import Settings
 from media_service.streams import GRACE
 from media_service.stun_discovery import StunDiscovery
 from media_service.tasks import Tasks
+from media_service.web_server import add_page, listen
 from signaling import http
 
 _log = structlog.get_logger(__name__)
 
-_DOCKER_SOCKET = "/var/run/docker.sock"
-_DEMO_SCRCPY = "4.1"
 
-_WEB = Path(str(files("media_service"))) / "web"
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """The service while it runs."""
 
-
-class CannotStart(Exception):
-    """The service cannot start; the text says what to change."""
+    address: str
+    """Of the viewer page, with a slash at the end."""
+    sessions: Sessions
 
 
 async def run(
@@ -83,13 +74,27 @@ async def run(
     """
     memory.share_arenas()
     stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    async with serve(settings, sources=sources, demo=demo, estimation=estimation) as address:
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    async with serve(settings, sources=sources, demo=demo, estimation=estimation) as serving:
         memory.settle()
         if ready is not None:
-            ready(address)
+            ready(serving.address)
         await stop.wait()
-        _log.info("stopping")
+        _log.info("stopping", sessions=len(serving.sessions), patience=str(settings.drain_timeout))
+        await _drained(serving, settings.drain_timeout)
+
+
+async def _drained(serving: Serving, patience: float) -> None:
+    """Wait until every viewer has left, `patience` seconds at most; a second SIGTERM ends the wait."""
+    hurry = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, hurry.set)
+    async with asyncio.TaskGroup() as group:
+        draining = group.create_task(serving.sessions.drain(patience))
+        hurrying = group.create_task(hurry.wait())
+        await asyncio.wait((draining, hurrying), return_when=asyncio.FIRST_COMPLETED)
+        draining.cancel()
+        hurrying.cancel()
 
 
 @asynccontextmanager
@@ -101,8 +106,8 @@ async def serve(
     grace: float = GRACE,
     connect_timeout: float = CONNECT_TIMEOUT,
     estimation: Estimation = SEND_SIDE,
-) -> AsyncIterator[str]:
-    """The running service, for the duration of the block; gives the address of the viewer page.
+) -> AsyncIterator[Serving]:
+    """The running service, for the duration of the block.
 
     `estimation` says how viewers' paths are estimated. Capture goes on for `grace` seconds without a viewer, and a
     viewer has `connect_timeout` seconds to connect.
@@ -114,34 +119,9 @@ async def serve(
         PlatformCollector(registry=registry)
         histograms = Histograms(registry)
 
-        adb = AdbClient(
-            port=settings.android_adb_server_port,
-            connect_timeout=settings.adb_connect_timeout,
-            command_timeout=settings.adb_command_timeout,
-        )
-        devices = Devices(sources)
-        try:
-            adb_path = str(settings.adb_path) if settings.adb_path is not None else None
-            await stack.enter_async_context(AdbServer.ensure(adb, adb_path=adb_path))
-        except AdbError as error:
-            if demo or settings.adb_devices:
-                raise
-            devices.adb_trouble = str(error)
-            _log.warning("no phones: adb cannot be used", reason=str(error))
+        phones = await stack.enter_async_context(Phones.prepared(settings, sources, demo=demo))
         stack.push_async_callback(tasks.aclose)
-        kept = KeptPhones(adb)
-        devices.why_away = kept.trouble
-        for entry in settings.adb_devices:
-            devices.expect(entry.serial, "ADB_DEVICES", entry.name)
-            kept.add(entry.serial)
-        demo_phone = await stack.enter_async_context(_demo_phone()) if demo else None
-        if demo_phone is not None:
-            devices.expect(demo_phone.serial, "--demo")
-            kept.add(demo_phone.serial)
-        tasks.start(kept.run(), "connected phones")
-        tasks.start(devices.follow(adb), "devices")
-        if (docker_host := _docker_host(settings)) is not None:
-            tasks.start(_follow_containers(docker_host, settings.redroid_label, devices, kept), "Redroid containers")
+        phones.follow(tasks)
 
         port = await MediaPort.open(host_addresses(), range(settings.ice_port_min, settings.ice_port_max + 1))
         stack.push_async_callback(port.aclose)
@@ -171,14 +151,7 @@ async def serve(
         wishes = _capture_wishes(settings, encoders, pool)
 
         async def open_adb(serial: str) -> Source:
-            own = wishes
-            if demo_phone is not None and serial == demo_phone.serial:
-                own = replace(wishes, scrcpy=demo_phone.server)
-            try:
-                return await open_phone(adb, serial, own)
-            except AdbTimeout:
-                kept.doubt(serial)
-                raise
+            return await phones.open(serial, wishes)
 
         capture.register("adb", open_adb)
 
@@ -186,7 +159,7 @@ async def serve(
             return announced(port.hosts, port.number, mapped=settings.nat_1to1_ips, reflexive=stun.addresses)
 
         def open_shell(serial: str) -> Controller:
-            return ShellController(adb, serial)
+            return ShellController(phones.adb, serial)
 
         surroundings = Surroundings(
             port,
@@ -201,7 +174,7 @@ async def serve(
         )
         sessions = Sessions(
             surroundings,
-            devices,
+            phones.devices,
             capture,
             open_shell,
             grace=grace,
@@ -217,53 +190,28 @@ async def serve(
             always_encoded="VIDEO_ENCODER_TYPE is h264" if settings.video_encoder_type == "h264" else "",
         )
         stack.push_async_callback(sessions.aclose)
-        devices.on_change = sessions.device_changed
+        phones.devices.on_change = sessions.device_changed
         tasks.start(sessions.look_after(), "sender reports")
         tasks.start(sessions.forget_failed(settings.session_cleanup_interval), "failed sessions")
         tasks.start(watch_loop_lag(histograms.loop_lag.observe), "loop lag")
         registry.register(ServiceCollector(sessions, port, egress, pool, encoders))
 
         app = _application(settings, sessions, registry)
-        address = await _listen(app, settings, stack)
+        address, _ = await listen(app, settings.host, settings.port, stack)
         _log.info("serving", page=address, media_port=port.number, media_hosts=port.hosts)
-        yield address
+        yield Serving(address, sessions)
 
 
 def _application(settings: Settings, sessions: Sessions, registry: CollectorRegistry) -> web.Application:
     app = http.application(sessions, allowed_origins=settings.allowed_origins, loopback_only=True)
 
-    async def page(_: web.Request) -> web.FileResponse:
-        return web.FileResponse(_WEB / "index.html")
-
-    async def revalidated(_: web.Request, response: web.StreamResponse) -> None:
-        # Modules of two versions must not meet in one page.
-        if isinstance(response, web.FileResponse):
-            response.headers["Cache-Control"] = "no-cache"
-
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    app.on_response_prepare.append(revalidated)
-    app.router.add_get("/", page)
     if settings.enable_metrics:
         app.router.add_get("/metrics", metrics)
-    app.router.add_static("/", _WEB)
+    add_page(app)
     return app
-
-
-async def _listen(app: web.Application, settings: Settings, stack: AsyncExitStack) -> str:
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=5)
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    try:
-        await web.TCPSite(runner, settings.host, settings.port).start()
-    except OSError as error:
-        raise CannotStart(
-            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; stop what uses the port or set PORT"
-        ) from error
-    number = runner.addresses[0][1]
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http://{host}:{number}/"
 
 
 def _capture_wishes(settings: Settings, encoders: EncoderChoice, pool: EncoderPool) -> CaptureWishes:
@@ -304,52 +252,3 @@ def _transcoding(settings: Settings, pool: EncoderPool, encoders: EncoderChoice)
     return Transcoding(
         pool, encoders.open, settings.video_framerate, settings.h264_preset, settings.worker_output_buffer
     )
-
-
-def _docker_host(settings: Settings) -> str | None:
-    """The engine to ask for containers; None where there is none."""
-    if settings.docker_host is not None or settings.redroid_label is not None:
-        return settings.docker_host or f"unix://{_DOCKER_SOCKET}"
-    return f"unix://{_DOCKER_SOCKET}" if os.access(_DOCKER_SOCKET, os.R_OK | os.W_OK) else None
-
-
-async def _follow_containers(docker_host: str, label: str | None, devices: Devices, kept: KeptPhones) -> None:
-    """Expect the phones in containers while they run. Never ends."""
-
-    def appeared(container: RedroidContainer) -> None:
-        devices.expect(container.address, f"container {container.name}", container.name)
-        kept.add(container.address)
-
-    def vanished(container: RedroidContainer) -> None:
-        devices.forget(container.address, f"container {container.name}")
-        kept.remove(container.address)
-
-    await RedroidContainers(docker_host, label).run(appeared, vanished)
-
-
-@dataclass(frozen=True, slots=True)
-class _DemoPhone:
-    serial: str
-    server: ScrcpyServer
-    """What stands for scrcpy's server on it."""
-
-
-@asynccontextmanager
-async def _demo_phone() -> AsyncIterator[_DemoPhone]:
-    """A demo phone in a process of its own."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "capture.demo_phone", "--port", "0", stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        assert process.stdout is not None
-        line = (await process.stdout.readline()).decode().split()
-        if not line:
-            raise CannotStart("the demo phone did not start")
-        with TemporaryDirectory(prefix="media-service-") as folder:
-            jar = Path(folder) / "scrcpy-server"
-            jar.write_bytes(make_jar(_DEMO_SCRCPY))
-            yield _DemoPhone(line[-1], ScrcpyServer(jar, parse_version(_DEMO_SCRCPY)))
-    finally:
-        with suppress(ProcessLookupError):
-            process.terminate()
-        await process.wait()

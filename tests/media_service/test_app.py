@@ -15,7 +15,8 @@ import structlog
 from capture.adb.client import AdbClient
 from capture.demo_phone.farm import DemoPhone
 from capture.demo_phone.phone import PhoneSpec
-from media_service.app import CannotStart, serve
+from media_service.app import serve
+from media_service.errors import CannotStart
 from media_service.rtc.media_port import SEND_BUFFER, MediaPort, NoMediaPort
 from media_service.settings import Settings
 from tests.fixtures.adb import RunningAdb, free_port
@@ -33,7 +34,8 @@ def settings(adb: RunningAdb, **others: object) -> Settings:
 @pytest.fixture
 async def address(adb_server: RunningAdb, clip_h264: Path) -> AsyncIterator[str]:
     """Of a service with a looped clip."""
-    async with serve(settings(adb_server), sources={"clip": f"file:{clip_h264}"}, demo=False) as address:
+    async with serve(settings(adb_server), sources={"clip": f"file:{clip_h264}"}, demo=False) as serving:
+        address = serving.address
         yield address
 
 
@@ -155,7 +157,8 @@ async def test_an_unknown_device_is_named_with_those_there_are(address: str) -> 
 
 async def test_a_device_that_cannot_be_watched_says_why(adb_server: RunningAdb, tmp_path: Path) -> None:
     sources = {"missing": f"file:{tmp_path}/none.h264"}
-    async with serve(settings(adb_server), sources=sources, demo=False) as address:
+    async with serve(settings(adb_server), sources=sources, demo=False) as serving:
+        address = serving.address
         viewer = AiortcViewer(address, "missing")
         with pytest.raises(RuntimeError, match=r"none\.h264"):
             await viewer.watch()
@@ -165,7 +168,8 @@ async def test_a_device_that_cannot_be_watched_says_why(adb_server: RunningAdb, 
 
 async def test_a_phone_that_cannot_be_connected_says_why(adb_server: RunningAdb) -> None:
     adb_devices = {"adb_devices": f"lobby=127.0.0.1:{free_port()}"}
-    async with serve(settings(adb_server, **adb_devices), sources={}, demo=False) as address:
+    async with serve(settings(adb_server, **adb_devices), sources={}, demo=False) as serving:
+        address = serving.address
         refused = r"'lobby' cannot be watched: adb is not connected to it yet: .*Connection refused"
         async with asyncio.timeout(20):
             while not re.search(refused, await _refusal(address, "lobby")):
@@ -216,7 +220,8 @@ async def test_without_adb_other_sources_still_play(clip_h264: Path, tmp_path: P
     broken.write_text("#!/bin/sh\nexit 1\n")
     broken.chmod(0o755)
     lonely = Settings.model_validate({"port": 0, "android_adb_server_port": free_port(), "adb_path": str(broken)})
-    async with serve(lonely, sources={"clip": f"file:{clip_h264}"}, demo=False) as address:
+    async with serve(lonely, sources={"clip": f"file:{clip_h264}"}, demo=False) as serving:
+        address = serving.address
         async with AiortcViewer(address, "clip") as viewer:
             await viewer.watched(2)
         phone = AiortcViewer(address, "192.0.2.9:5555")
@@ -227,7 +232,8 @@ async def test_without_adb_other_sources_still_play(clip_h264: Path, tmp_path: P
 
 async def test_a_viewer_who_never_finishes_is_given_up(adb_server: RunningAdb, clip_h264: Path) -> None:
     sources = {"clip": f"file:{clip_h264}"}
-    async with serve(settings(adb_server), sources=sources, demo=False, connect_timeout=0.3) as address:
+    async with serve(settings(adb_server), sources=sources, demo=False, connect_timeout=0.3) as serving:
+        address = serving.address
         async with AiortcViewer(address, "clip") as other:
             await other.watched(1)
             silent = AiortcViewer(address, "clip")
@@ -255,7 +261,8 @@ async def test_a_phone_that_vanishes_and_comes_back_keeps_its_session(
 ) -> None:
     async with DemoPhone(PhoneSpec(name="shy", width=240, height=320, frame_rate=15)) as phone:
         adb_devices = {"adb_devices": phone.address}
-        async with serve(settings(adb_server, **adb_devices), sources={}, demo=False) as address:
+        async with serve(settings(adb_server, **adb_devices), sources={}, demo=False) as serving:
+            address = serving.address
             await online(address, phone.address)
             async with AiortcViewer(address, phone.address) as viewer:
                 await viewer.watched(5)

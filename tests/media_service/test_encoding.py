@@ -17,7 +17,8 @@ from capture.adb.client import AdbClient
 from capture.demo_phone.farm import DemoPhone
 from capture.demo_phone.phone import PhoneSpec
 from encoders.hardware import ACCELERATORS, try_encoder
-from media_service.app import CannotStart, serve
+from media_service.app import serve
+from media_service.errors import CannotStart
 from media_service.settings import Settings
 from tests.fixtures.adb import RunningAdb
 from tests.fixtures.service import metric, no_sessions, online
@@ -35,7 +36,8 @@ async def reordering_phone(adb: RunningAdb, client: AdbClient, **others: object)
     """A service, and a demo phone of it whose encoder makes B-frames: the addresses of both."""
     async with DemoPhone(PhoneSpec(name="reordering", width=480, height=640, frame_rate=15)) as phone:
         phone.faults.b_frames = True
-        async with serve(settings(adb, adb_devices=phone.address, **others), sources={}, demo=False) as address:
+        async with serve(settings(adb, adb_devices=phone.address, **others), sources={}, demo=False) as serving:
+            address = serving.address
             await online(address, phone.address)
             yield address, phone.address
         # The other tests' adb server need not remember it.
@@ -75,7 +77,8 @@ async def test_passthrough_refuses_b_frames_with_the_reason(adb_server: RunningA
 
 async def test_everybody_gets_encoded_pictures_where_it_is_set(adb_server: RunningAdb, clip_h264: Path) -> None:
     always = settings(adb_server, video_encoder_type="h264")
-    async with serve(always, sources={"clip": f"file:{clip_h264}"}, demo=False) as address:
+    async with serve(always, sources={"clip": f"file:{clip_h264}"}, demo=False) as serving:
+        address = serving.address
         viewers = [AiortcViewer(address, "clip") for _ in range(2)]
         try:
             for viewer in viewers:
@@ -98,8 +101,8 @@ async def test_a_viewer_chooses_and_is_told_what_it_gets(adb_server: RunningAdb)
     sources = {"test": "test:size=480x640,fps=30"}
     with structlog.testing.capture_logs() as logs:
         async with (
-            serve(settings(adb_server), sources=sources, demo=False) as address,
-            AiortcViewer(address, "test") as viewer,
+            serve(settings(adb_server), sources=sources, demo=False) as serving,
+            AiortcViewer(serving.address, "test") as viewer,
         ):
             await viewer.watched(1)
             await viewer.heard('"stream-state"')
@@ -125,14 +128,14 @@ async def test_a_viewer_chooses_and_is_told_what_it_gets(adb_server: RunningAdb)
 async def test_a_page_that_knows_its_path_says_so_before_the_media_flows(adb_server: RunningAdb) -> None:
     with structlog.testing.capture_logs() as logs:
         async with (
-            serve(settings(adb_server), sources={"test": "test:size=480x640,fps=30"}, demo=False) as address,
+            serve(settings(adb_server), sources={"test": "test:size=480x640,fps=30"}, demo=False) as serving,
             aiohttp.ClientSession() as session,
-            session.ws_connect(f"{address}api/media/ws") as wire,
+            session.ws_connect(f"{serving.address}api/media/ws") as wire,
         ):
             await wire.send_json({"type": "join", "id": 1, "deviceId": "test"})
             offer = await wire.receive_json(timeout=20)
             await wire.send_json({"type": "quality", "level": "auto", "startBitrate": 60_000, "minBitrate": 50_000})
-            viewer = AiortcViewer(address, "test")
+            viewer = AiortcViewer(serving.address, "test")
             await wire.send_json({"type": "answer", "id": 2, "sdp": await viewer.answer(offer["sdp"])})
             await viewer.watched(2)
             await wire.send_json({"type": "quality", "id": 3, "level": "auto", "minBitrate": 70_000})
@@ -157,7 +160,8 @@ async def test_an_encoder_that_is_insisted_on_and_does_not_work_ends_the_start(a
 
 async def test_metrics_are_as_prometheus_wants_them(adb_server: RunningAdb, clip_h264: Path) -> None:
     always = settings(adb_server, video_encoder_type="h264")
-    async with serve(always, sources={"clip": f"file:{clip_h264}"}, demo=False) as address:
+    async with serve(always, sources={"clip": f"file:{clip_h264}"}, demo=False) as serving:
+        address = serving.address
         async with AiortcViewer(address, "clip") as viewer:
             await viewer.watched(3)
             text = await _metrics(address)

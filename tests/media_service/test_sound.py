@@ -75,7 +75,8 @@ async def address(adb_server: RunningAdb) -> AsyncIterator[str]:
     """Of a service with a source that beeps and one that does not."""
     settings = Settings.model_validate({"port": 0, "android_adb_server_port": adb_server.port})
     sources = {"beeping": "test:size=180x320,fps=10,audio=on", "silent": "test:size=180x320,fps=10"}
-    async with serve(settings, sources=sources, demo=False) as address:
+    async with serve(settings, sources=sources, demo=False) as serving:
+        address = serving.address
         yield address
 
 

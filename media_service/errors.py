@@ -1,0 +1,5 @@
+"""What keeps the service from starting."""
+
+
+class CannotStart(Exception):
+    """The service cannot start; the text says what to change."""
