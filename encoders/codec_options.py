@@ -12,7 +12,7 @@ from typing import Final
 from encoders.errors import EncoderError
 from encoders.video_encoder import VideoCoding
 
-PRESETS: Final = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium")
+PRESETS: Final = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow")
 """From the least work to the best pictures, by libx264's names."""
 
 PROFILES: Final = ("baseline", "main", "high")
@@ -29,8 +29,10 @@ _X264_PROFILES: Final = {
     "high": "cabac=1:8x8dct=1",
 }
 
-_NVENC_PRESETS: Final = dict(zip(PRESETS, ("p1", "p1", "p2", "p3", "p4", "p5"), strict=True))
-_QSV_PRESETS: Final = dict(zip(PRESETS, ("veryfast", "veryfast", "veryfast", "faster", "fast", "medium"), strict=True))
+_NVENC_PRESETS: Final = dict(zip(PRESETS, ("p1", "p1", "p2", "p3", "p4", "p5", "p6"), strict=True))
+_QSV_PRESETS: Final = dict(
+    zip(PRESETS, ("veryfast", "veryfast", "veryfast", "faster", "fast", "medium", "slow"), strict=True)
+)
 
 _X264_HEADROOM: Final = 4
 """libx264 can lower the bit rate on the run and raise it again, but never above what it was opened with."""

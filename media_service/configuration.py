@@ -1,5 +1,6 @@
 """Settings read from outside: where each value came from, what is wrong with them, and how they are shown."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,9 +10,17 @@ from typing import get_args
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
 
-from media_service.settings import Allowed, Settings
+from media_service.setting_values import Allowed
+from media_service.settings import Settings
 
 _FIELDS = Settings.model_fields
+_COMMENT = re.compile(r"\s+#.*$", re.DOTALL)
+
+_IGNORED = {
+    "GIN_MODE": "it belonged to the service that this one takes the place of; LOG_LEVEL says how much is logged",
+    "RECORDING_STORAGE_PATH": "this version does not record",
+}
+"""Names that older files have, and why they have no effect."""
 
 
 class BadSettings(Exception):
@@ -31,8 +40,8 @@ class Configuration:
     origins: Mapping[str, str]
     """Where each setting's value is from: `default`, `.env`, `environment` or `command line`."""
 
-    suspects: tuple[str, ...]
-    """A line for each environment variable that looks like a setting's name with a typo."""
+    notices: tuple[str, ...]
+    """A line for each name that is ignored and for each variable that looks like a setting's name with a typo."""
 
     def table(self) -> str:
         """Every setting with its value and origin, secrets masked, in aligned columns."""
@@ -57,7 +66,7 @@ def load(env_file: Path = Path(".env"), *, command_line: Mapping[str, object] | 
         dot_env = DotEnvSettingsSource(Settings, env_file=env_file).env_vars
     except (OSError, UnicodeDecodeError) as error:
         raise BadSettings([f"{env_file} cannot be read: {error}"]) from error
-    environment = EnvSettingsSource(Settings).env_vars
+    environment = _without_comments(EnvSettingsSource(Settings).env_vars)
     layers: dict[str, Mapping[str, object]] = {
         ".env": dot_env,
         "environment": environment,
@@ -71,13 +80,14 @@ def load(env_file: Path = Path(".env"), *, command_line: Mapping[str, object] | 
 
     misspelt = list(_misspelt(dot_env, ".env"))
     suspects = tuple(_misspelt(environment, "environment"))
+    ignored = tuple(_ignored({".env": dot_env, "environment": environment}))
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
         raise BadSettings([*_problems(error, values, origins), *misspelt, *suspects]) from error
     if misspelt:
         raise BadSettings([*misspelt, *suspects])
-    return Configuration(settings, origins, suspects)
+    return Configuration(settings, origins, (*ignored, *suspects))
 
 
 def markdown() -> str:
@@ -108,6 +118,23 @@ def _shown(name: str, value: object, origin: str) -> str:
     if value is None:
         return "is not set"
     return f"= {SecretStr(str(value)) if SecretStr in get_args(_FIELDS[name].annotation) else repr(value)} ({origin})"
+
+
+def _without_comments(environment: Mapping[str, str | None]) -> Mapping[str, str | None]:
+    """What systemd hands on from a file in which comments stand behind values, as `.env` files may have them."""
+    return {
+        name: value
+        if value is None or name not in _FIELDS or SecretStr in get_args(_FIELDS[name].annotation)
+        else _COMMENT.sub("", value)
+        for name, value in environment.items()
+    }
+
+
+def _ignored(layers: Mapping[str, Mapping[str, object]]) -> Iterator[str]:
+    for name, why in _IGNORED.items():
+        origins = [origin for origin, layer in layers.items() if name.lower() in layer]
+        if origins:
+            yield f"{name} ({origins[-1]}) is ignored: {why}"
 
 
 def _misspelt(names: Mapping[str, object], origin: str) -> Iterator[str]:

@@ -1,176 +1,20 @@
 """What an operator can set. `media_service.configuration` reads it from the environment and from `.env`."""
 
 import re
-import shutil
-import zipfile
-from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from capture.adb.address import DeviceEntry, parse_device_entry
-from capture.docker_engine import parse_docker_host
-from capture.scrcpy.version import parse_version
+from capture.adb.address import DeviceEntry
+from media_service import setting_values as values
 from media_service.duration import Duration
 from media_service.ice_url import IceUrl
+from media_service.setting_values import Allowed, AmqpUrl, Host, Networks, Port, Switch, Time
 
 _VERSION_IN_NAME = re.compile(r"(?:^|[^0-9.])(\d+\.\d+(?:\.\d+)?)(?:\.jar|$)")
-
-
-@dataclass(frozen=True, slots=True)
-class Allowed:
-    """What a setting may be, in words, for error messages and for the README's table."""
-
-    words: str
-
-
-def _items(value: object) -> object:
-    return tuple(item.strip() for item in value.split(",") if item.strip()) if isinstance(value, str) else value
-
-
-def _lower_case(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
-
-
-def _number(value: object) -> object:
-    return int(value) if isinstance(value, str) and value.isdecimal() else value
-
-
-def _above_zero(duration: Duration) -> Duration:
-    if not duration:
-        raise ValueError("it is not above zero")
-    return duration
-
-
-def _listening_address(host: str) -> str:
-    return host if host == "localhost" else _ip_address(host)
-
-
-def _reachable_host(host: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", host):
-        _ip_address(host)
-    return host
-
-
-def _network(text: str) -> str:
-    try:
-        return str(ip_network(text))
-    except ValueError as error:
-        raise ValueError(f"{text!r} is not a network: {error}") from None
-
-
-def _log_file(name: str) -> Path:
-    path = Path(name).expanduser()
-    if path.is_dir():
-        raise ValueError("it is a folder")
-    if not path.parent.is_dir():
-        raise ValueError(f"there is no folder {str(path.parent)!r}")
-    return path
-
-
-def _url(text: str, *schemes: str) -> str:
-    try:
-        parts = urlsplit(text)
-        is_usable = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_usable = False
-    if not is_usable:
-        # It may hold a password, which an error message must not repeat.
-        raise ValueError(f"it is not a URL that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}")
-    return text
-
-
-def _http_url(text: str) -> str:
-    return _url(text, "http", "https")
-
-
-def _amqp_url(secret: SecretStr) -> SecretStr:
-    _url(secret.get_secret_value(), "amqp", "amqps")
-    return secret
-
-
-def _public_key(name: str) -> Path:
-    path = Path(name).expanduser()
-    try:
-        text = path.read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"it cannot be read: {error}") from None
-    if "-----BEGIN PUBLIC KEY-----" not in text:
-        raise ValueError("it holds no PEM public key")
-    return path
-
-
-def _long_enough(secret: SecretStr) -> SecretStr:
-    # RFC 7518 section 3.2: a key of HS256 has at least as many bits as the hash.
-    if len(secret.get_secret_value().encode()) < 32:
-        raise ValueError("it is too short to be safe")
-    return secret
-
-
-def _ip_address(text: str) -> str:
-    try:
-        return str(ip_address(text))
-    except ValueError:
-        raise ValueError(f"{text!r} is not an IP address") from None
-
-
-def _stun_url(value: object) -> IceUrl:
-    url = value if isinstance(value, IceUrl) else IceUrl.parse(str(value))
-    if url.scheme != "stun":
-        raise ValueError(f"{str(url)!r} is not a stun: URL")
-    return url
-
-
-def _turn_url(value: object) -> IceUrl:
-    url = value if isinstance(value, IceUrl) else IceUrl.parse(str(value))
-    if url.scheme not in ("turn", "turns"):
-        raise ValueError(f"{str(url)!r} is not a turn: or turns: URL")
-    return url
-
-
-def _program(name: str) -> str:
-    if shutil.which(name) is None:
-        raise ValueError("no such program can be run")
-    return name
-
-
-def _scrcpy_server(name: str) -> Path:
-    path = Path(name).expanduser()
-    if not path.is_file():
-        raise ValueError("it is not a file" if path.exists() else "there is no such file")
-    # What was fetched from a wrong address is a page of text.
-    if not zipfile.is_zipfile(path):
-        raise ValueError("it is not scrcpy's server, or not all of it: that is a zip archive")
-    return path
-
-
-def _scrcpy_version(text: str) -> str:
-    return parse_version(text).name
-
-
-def _docker_host(text: str) -> str:
-    parse_docker_host(text)
-    return text
-
-
-def _device_entry(value: object) -> DeviceEntry:
-    return value if isinstance(value, DeviceEntry) else parse_device_entry(str(value))
-
-
-def _web_origin(text: str) -> str:
-    """An origin as browsers send it (RFC 6454 section 6.2)."""
-    if not re.fullmatch(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", text):
-        raise ValueError(f"{text!r} is not an origin")
-    return text
-
-
-Port = Annotated[int, Field(ge=1, le=65535), Allowed("a port from 1 to 65535")]
-Switch = Annotated[bool, Allowed("true or false")]
-Time = Annotated[Duration, AfterValidator(_above_zero), Allowed("a duration above zero like 10s, 5m or 200ms")]
 
 
 class Settings(BaseSettings):
@@ -184,7 +28,9 @@ class Settings(BaseSettings):
     )
 
     host: Annotated[
-        str, AfterValidator(_listening_address), Allowed("an IP address of this machine, 0.0.0.0, :: or localhost")
+        str,
+        AfterValidator(values.listening_address),
+        Allowed("an IP address of this machine, 0.0.0.0, :: or localhost"),
     ] = "127.0.0.1"
     """Address that the HTTP and WebSocket API listens on. Beyond this machine every request needs a token."""
 
@@ -199,13 +45,13 @@ class Settings(BaseSettings):
     """Name that this service gives itself in its log, in events and to Consul."""
 
     service_host: Annotated[
-        Annotated[str, AfterValidator(_reachable_host)] | None, Allowed("an IP address or a host name")
+        Annotated[str, AfterValidator(values.reachable_host)] | None, Allowed("an IP address or a host name")
     ] = None
     """Where others reach this instance, told to Consul and Redis; without it, this machine's first address."""
 
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        BeforeValidator(_lower_case),
+        BeforeValidator(values.lower_case),
         Allowed("debug, info, warning or error"),
     ] = "info"
     """How much is logged."""
@@ -214,7 +60,7 @@ class Settings(BaseSettings):
     """Whether the log is written to `LOG_FILE` too."""
 
     log_file: Annotated[
-        Annotated[Path, BeforeValidator(_log_file)] | None, Allowed("a file in a folder that is there")
+        Annotated[Path, BeforeValidator(values.log_file)] | None, Allowed("a file in a folder that is there")
     ] = None
     """File for the log, a JSON object per line."""
 
@@ -233,18 +79,17 @@ class Settings(BaseSettings):
     enable_pprof: Switch = False
     """Whether `/debug/pprof/` answers: to this machine, and elsewhere to tokens with the role `admin`."""
 
-    monitoring_networks: Annotated[
-        tuple[Annotated[str, AfterValidator(_network)], ...],
-        BeforeValidator(_items),
-        Allowed("networks like 10.0.0.0/8, comma separated"),
-    ] = ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
+    monitoring_networks: Networks = (
+        "127.0.0.0/8",
+        "::1/128",
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "fc00::/7",
+    )
     """Where `/metrics` and `/health` may be asked from without a token."""
 
-    trusted_proxies: Annotated[
-        tuple[Annotated[str, AfterValidator(_network)], ...],
-        BeforeValidator(_items),
-        Allowed("networks like 10.0.0.0/8, comma separated"),
-    ] = ("127.0.0.0/8", "::1/128")
+    trusted_proxies: Networks = ("127.0.0.0/8", "::1/128")
     """Proxies whose `X-Forwarded-For` is believed when they say who asks."""
 
     resource_monitor_interval: Time = Duration(10)
@@ -260,22 +105,23 @@ class Settings(BaseSettings):
     """Whether traces of requests and joins are sent to `JAEGER_ENDPOINT`; needs `media-service[tracing]`."""
 
     jaeger_endpoint: Annotated[
-        str, AfterValidator(_http_url), Allowed("an http:// or https:// URL that takes OTLP")
+        str, AfterValidator(values.http_url), Allowed("an http:// or https:// URL that takes OTLP")
     ] = "http://localhost:4318"
     """Where traces are sent, by OTLP over HTTP."""
 
     jwt_secret: Annotated[
-        Annotated[SecretStr, AfterValidator(_long_enough)] | None, Allowed("32 bytes of text or more")
+        Annotated[SecretStr, AfterValidator(values.long_enough)] | None, Allowed("32 bytes of text or more")
     ] = None
     """Secret that tokens are signed with (HS256). Without it or one of the next two nobody needs a token."""
 
     jwt_public_key: Annotated[
-        Annotated[Path, BeforeValidator(_public_key)] | None, Allowed("a PEM file with a public key")
+        Annotated[Path, BeforeValidator(values.public_key)] | None, Allowed("a PEM file with a public key")
     ] = None
     """Public key of who signs the tokens (RS256)."""
 
     jwt_jwks_url: Annotated[
-        Annotated[str, AfterValidator(_http_url)] | None, Allowed("an http:// or https:// URL of a JSON Web Key Set")
+        Annotated[str, AfterValidator(values.http_url)] | None,
+        Allowed("an http:// or https:// URL of a JSON Web Key Set"),
     ] = None
     """Where the public keys of who signs the tokens are published (RS256); asked again when an unknown key is named."""
 
@@ -304,8 +150,8 @@ class Settings(BaseSettings):
     """How long a session without media and without its browser's consent is remembered, with the reason of its end."""
 
     allowed_origins: Annotated[
-        tuple[Annotated[str, AfterValidator(_web_origin)], ...],
-        BeforeValidator(_items),
+        tuple[Annotated[str, AfterValidator(values.web_origin)], ...],
+        BeforeValidator(values.items),
         Allowed("origins like https://phones.example.com, comma separated"),
     ] = ()
     """Other web sites whose pages may use the API; the viewer page itself always may."""
@@ -317,22 +163,22 @@ class Settings(BaseSettings):
     """Last port tried for media."""
 
     nat_1to1_ips: Annotated[
-        tuple[Annotated[str, AfterValidator(_ip_address)], ...],
-        BeforeValidator(_items),
+        tuple[Annotated[str, AfterValidator(values.ip_address)], ...],
+        BeforeValidator(values.items),
         Allowed("IP addresses, comma separated"),
     ] = ()
     """Public addresses of a machine behind 1:1 NAT; viewers are told these."""
 
     stun_servers: Annotated[
-        tuple[Annotated[IceUrl, BeforeValidator(_stun_url)], ...],
-        BeforeValidator(_items),
+        tuple[Annotated[IceUrl, BeforeValidator(values.stun_url)], ...],
+        BeforeValidator(values.items),
         Allowed("stun:HOST:PORT, comma separated"),
     ] = ()
     """STUN servers: asked for our own public address, and handed to browsers."""
 
     turn_urls: Annotated[
-        tuple[Annotated[IceUrl, BeforeValidator(_turn_url)], ...],
-        BeforeValidator(_items),
+        tuple[Annotated[IceUrl, BeforeValidator(values.turn_url)], ...],
+        BeforeValidator(values.items),
         Allowed("turn:HOST:PORT or turns:HOST:PORT, with ?transport=tcp if need be, comma separated"),
     ] = ()
     """TURN servers, handed to browsers."""
@@ -353,7 +199,7 @@ class Settings(BaseSettings):
     """How long the start waits for the STUN servers to tell our public address; it is announced later all the same."""
 
     adb_path: Annotated[
-        Annotated[str, AfterValidator(_program)] | None, Allowed("a program: its path, or its name on the PATH")
+        Annotated[str, AfterValidator(values.program)] | None, Allowed("a program: its path, or its name on the PATH")
     ] = None
     """The adb to run; without it, the one that is installed with media-service."""
 
@@ -364,8 +210,8 @@ class Settings(BaseSettings):
     """How long to wait for a phone's answer to a command."""
 
     adb_devices: Annotated[
-        tuple[Annotated[DeviceEntry, BeforeValidator(_device_entry)], ...],
-        BeforeValidator(_items),
+        tuple[Annotated[DeviceEntry, BeforeValidator(values.device_entry)], ...],
+        BeforeValidator(values.items),
         Allowed("HOST:PORT or NAME=HOST:PORT, comma separated"),
     ] = ()
     """Phones on the network that are kept connected; one with a name is found by that too."""
@@ -374,7 +220,7 @@ class Settings(BaseSettings):
     """Port of the adb server on this machine; adb itself reads this variable too. One is started if none answers."""
 
     docker_host: Annotated[
-        Annotated[str, AfterValidator(_docker_host)] | None, Allowed("unix:///PATH or tcp://HOST:PORT")
+        Annotated[str, AfterValidator(values.docker_host)] | None, Allowed("unix:///PATH or tcp://HOST:PORT")
     ] = None
     """Docker engine whose Redroid containers are connected; without it, /var/run/docker.sock where that is there."""
 
@@ -387,19 +233,19 @@ class Settings(BaseSettings):
 
     capture_mode: Annotated[
         Literal["auto", "scrcpy", "screenrecord", "rawvideo", "screencap"],
-        BeforeValidator(_lower_case),
+        BeforeValidator(values.lower_case),
         Allowed("auto, scrcpy, screenrecord, rawvideo or screencap"),
     ] = "auto"
     """How phones are captured. `auto` is the first of the others that works, and says why; any other is insisted on."""
 
     scrcpy_server_path: Annotated[
-        Annotated[Path, BeforeValidator(_scrcpy_server)] | None,
+        Annotated[Path, BeforeValidator(values.scrcpy_server)] | None,
         Allowed("a file: scrcpy's server, as its releases have it"),
     ] = None
     """scrcpy's server, which is put on the phones; without it, they are captured in another way."""
 
     scrcpy_server_version: Annotated[
-        Annotated[str, AfterValidator(_scrcpy_version)] | None, Allowed("3.x or 4.x, as 3.3.4 or 4.1")
+        Annotated[str, AfterValidator(values.scrcpy_version)] | None, Allowed("3.x or 4.x, as 3.3.4 or 4.1")
     ] = None
     """Version of that file; without it, the one in the file's name, as in `scrcpy-server-v3.3.4`."""
 
@@ -419,22 +265,22 @@ class Settings(BaseSettings):
 
     video_encoder_type: Annotated[
         Literal["auto", "passthrough", "h264"],
-        BeforeValidator(_lower_case),
+        BeforeValidator(values.lower_case),
         Allowed("auto, passthrough or h264"),
     ] = "auto"
     """Whether pictures are encoded again: `auto` for viewers who need it, `passthrough` never, `h264` for everybody."""
 
     h264_hw_accel: Annotated[
         Literal["auto", "nvenc", "qsv", "vaapi", "libx264"],
-        BeforeValidator(_lower_case),
+        BeforeValidator(values.lower_case),
         Allowed("auto, nvenc, qsv, vaapi or libx264"),
     ] = "auto"
     """What encodes. `auto` is the first of the others that works when it is tried; any other is insisted on."""
 
     h264_preset: Annotated[
-        Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium"],
-        BeforeValidator(_lower_case),
-        Allowed("ultrafast, superfast, veryfast, faster, fast or medium"),
+        Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"],
+        BeforeValidator(values.lower_case),
+        Allowed("ultrafast, superfast, veryfast, faster, fast, medium or slow"),
     ] = "faster"
     """How much work our own encoder takes upon itself: more makes better pictures."""
 
@@ -460,18 +306,18 @@ class Settings(BaseSettings):
     """How long an `ffmpeg` that encodes (VAAPI) has to end by itself."""
 
     audio_encoder_type: Annotated[
-        Literal["opus", "none"], BeforeValidator(_lower_case), Allowed("opus, or none for no sound")
+        Literal["opus", "none"], BeforeValidator(values.lower_case), Allowed("opus, or none for no sound")
     ] = "opus"
     """How sound is coded."""
 
     audio_sample_rate: Annotated[
         Literal[8000, 12000, 16000, 24000, 48000],
-        BeforeValidator(_number),
+        BeforeValidator(values.number),
         Allowed("8000, 12000, 16000, 24000 or 48000 samples per second"),
     ] = 48_000
     """Samples per second that are coded. 48000 with two channels is passed on as the phone codes it."""
 
-    audio_channels: Annotated[Literal[1, 2], BeforeValidator(_number), Allowed("1 or 2")] = 2
+    audio_channels: Annotated[Literal[1, 2], BeforeValidator(values.number), Allowed("1 or 2")] = 2
     """Channels that are coded; one is the mean of the phone's two."""
 
     audio_bitrate: Annotated[int, Field(ge=6_000, le=510_000), Allowed("bits per second from 6000 to 510000")] = 64_000
@@ -480,7 +326,9 @@ class Settings(BaseSettings):
     redis_enabled: Switch = False
     """Whether sessions, and which instance has which device, are written to Redis."""
 
-    redis_host: Annotated[str, AfterValidator(_reachable_host), Allowed("an IP address or a host name")] = "localhost"
+    redis_host: Annotated[str, AfterValidator(values.reachable_host), Allowed("an IP address or a host name")] = (
+        "localhost"
+    )
     """Redis' host."""
 
     redis_port: Port = 6379
@@ -495,15 +343,15 @@ class Settings(BaseSettings):
     rabbitmq_enabled: Switch = False
     """Whether events are sent to RabbitMQ and phones are connected by the events of others."""
 
-    rabbitmq_url: Annotated[SecretStr, AfterValidator(_amqp_url), Allowed("an amqp:// or amqps:// URL")] = SecretStr(
-        "amqp://guest:guest@localhost:5672/"
-    )
+    rabbitmq_url: AmqpUrl = SecretStr("amqp://guest:guest@localhost:5672/")
     """RabbitMQ, with user and virtual host."""
 
     consul_enabled: Switch = False
     """Whether the service registers with Consul."""
 
-    consul_host: Annotated[str, AfterValidator(_reachable_host), Allowed("an IP address or a host name")] = "localhost"
+    consul_host: Annotated[str, AfterValidator(values.reachable_host), Allowed("an IP address or a host name")] = (
+        "localhost"
+    )
     """Host of the Consul agent."""
 
     consul_port: Port = 8500
@@ -561,7 +409,7 @@ class Settings(BaseSettings):
         named = _VERSION_IN_NAME.search(path.name)
         if named is None:
             raise ValueError(f"SCRCPY_SERVER_PATH is set, and {path.name!r} does not name its version")
-        return _scrcpy_version(named[1])
+        return values.scrcpy_version(named[1])
 
     @field_validator("turn_credential")
     @classmethod

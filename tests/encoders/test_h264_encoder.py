@@ -32,7 +32,7 @@ def bits(encoder: H264Encoder, frames: list[av.VideoFrame]) -> tuple[float, int]
     )
 
 
-@pytest.mark.parametrize("preset", ["ultrafast", "veryfast", "medium"])
+@pytest.mark.parametrize("preset", ["ultrafast", "veryfast", "medium", "slow"])
 def test_a_new_bit_rate_without_a_keyframe(preset: str) -> None:
     frames = busy_frames(320, 240, 60)
     encoder = H264Encoder.of(replace(BUSY, preset=preset))

@@ -170,7 +170,7 @@ def test_a_size_that_is_not_what_was_asked_for() -> None:
     assert reason == "the frame is 320x240, the encoder was made for 160x240"
 
 
-@pytest.mark.parametrize("preset", ["ultrafast", "superfast", "veryfast", "faster", "fast", "medium"])
+@pytest.mark.parametrize("preset", ["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"])
 @pytest.mark.parametrize("profile", ["baseline", "main", "high"])
 @pytest.mark.parametrize("codec", ["libx264", "h264_nvenc", "h264_qsv"])
 def test_every_option_is_one_that_the_codec_knows(codec: str, profile: str, preset: str) -> None:

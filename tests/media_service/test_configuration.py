@@ -84,11 +84,30 @@ def test_a_misspelt_name_in_the_environment_is_pointed_out(tmp_path: Path, monke
     # It may be another program's.
     monkeypatch.setenv("PROT", "1")
     effective = configuration.load(tmp_path / ".env")
-    assert effective.suspects == ("PROT (environment) is not a setting: is PORT meant?",)
+    assert effective.notices == ("PROT (environment) is not a setting: is PORT meant?",)
 
 
 def test_names_of_the_older_service_and_of_other_programs_are_let_be(tmp_path: Path) -> None:
     assert configuration.load(write(tmp_path, *[f"{name}=1" for name in OTHER_NAMES.split()])).settings == Settings()
+
+
+def test_names_of_the_older_service_are_ignored_aloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIN_MODE", "release")
+    effective = configuration.load(write(tmp_path, "GIN_MODE=debug", "RECORDING_STORAGE_PATH=/srv"))
+    assert [notice.split(":")[0] for notice in effective.notices] == [
+        "GIN_MODE (environment) is ignored",
+        "RECORDING_STORAGE_PATH (.env) is ignored",
+    ]
+
+
+def test_comments_that_systemd_hands_on_are_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDEO_BITRATE", "2000000  # 2 Mbps")
+    monkeypatch.setenv("H264_PRESET", "fast\t# slower")
+    monkeypatch.setenv("REDIS_PASSWORD", "a # b")
+    settings = configuration.load(tmp_path / ".env").settings
+    assert (settings.video_bitrate, settings.h264_preset) == (2_000_000, "fast")
+    assert settings.redis_password is not None
+    assert settings.redis_password.get_secret_value() == "a # b"
 
 
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
