@@ -326,9 +326,7 @@ class Settings(BaseSettings):
     redis_enabled: Switch = False
     """Whether sessions, and which instance has which device, are written to Redis."""
 
-    redis_host: Annotated[str, AfterValidator(values.reachable_host), Allowed("an IP address or a host name")] = (
-        "localhost"
-    )
+    redis_host: Host = "localhost"
     """Redis' host."""
 
     redis_port: Port = 6379
@@ -349,9 +347,7 @@ class Settings(BaseSettings):
     consul_enabled: Switch = False
     """Whether the service registers with Consul."""
 
-    consul_host: Annotated[str, AfterValidator(values.reachable_host), Allowed("an IP address or a host name")] = (
-        "localhost"
-    )
+    consul_host: Host = "localhost"
     """Host of the Consul agent."""
 
     consul_port: Port = 8500
