@@ -134,6 +134,8 @@ async def serve(
         stun = StunDiscovery(port, settings.stun_servers)
         if settings.stun_servers:
             tasks.start(stun.run(), "stun discovery")
+            if not await stun.gathered(settings.ice_gathering_timeout):
+                _log.warning("public media address not known yet", waited=str(settings.ice_gathering_timeout))
         encoders = await _encoders(settings)
         pool = EncoderPool(
             workers=settings.worker_count if settings.use_worker_pool else None,

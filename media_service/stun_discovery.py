@@ -30,6 +30,16 @@ class StunDiscovery:
         self._found: dict[tuple[str, str], ReflexiveAddress | None] = {}
         """The last answer by server and local address; None where there is no NAT between."""
         self._trouble: set[str] = set()
+        self._has_asked_all = asyncio.Event()
+
+    async def gathered(self, patience: float) -> bool:
+        """Wait until every server has answered or was given up, `patience` seconds at most; whether that was enough."""
+        try:
+            async with asyncio.timeout(patience):
+                await self._has_asked_all.wait()
+        except TimeoutError:
+            return False
+        return True
 
     async def run(self) -> None:
         """Ask now and again. Never ends; a server that does not answer is logged once."""
@@ -40,6 +50,7 @@ class StunDiscovery:
             if addresses != self.addresses:
                 self.addresses = addresses
                 _log.info("public media address", addresses=[f"{ip}:{port}" for (ip, port), _ in addresses])
+            self._has_asked_all.set()
             await asyncio.sleep(_REFRESH)
 
     async def _ask_server(self, server: IceUrl) -> None:

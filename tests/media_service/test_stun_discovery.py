@@ -110,6 +110,14 @@ async def test_a_request_that_is_lost_is_repeated(scene: Scene) -> None:
     await until(lambda: discovery.addresses)
 
 
+async def test_who_waits_is_told_when_all_have_answered_and_does_not_wait_forever(scene: Scene) -> None:
+    discovery = scene.start()
+    assert not await discovery.gathered(0.01)
+    await scene.server.answer(PUBLIC)
+    assert await discovery.gathered(10.0)
+    assert discovery.addresses == ((PUBLIC, scene.base),)
+
+
 async def test_two_servers_that_see_the_same_give_one_address(scene: Scene) -> None:
     discovery = scene.start(scene.server.url, scene.server.url)
     await scene.server.answer(PUBLIC)
