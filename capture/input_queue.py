@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, TypeGuard
 
 from capture.errors import CaptureError, InputRejected
-from capture.input_events import InputEvent, Text, Touch, TouchAction
+from capture.input_events import InputEvent, Scroll, Text, Touch, TouchAction
 
 QUEUE_LIMIT: Final = 64
 """Events that may wait for the phone."""
@@ -73,7 +73,7 @@ class InputQueue:
         return waiting.taken
 
     def _join(self, event: InputEvent) -> WaitingInput | None:
-        """Have `event` go with one that waits: a move replaces the one before it, texts go together."""
+        """Have `event` go with one that waits: a move replaces the one before it, texts and turns of a wheel add up."""
         for waiting in reversed(self._waiting):
             other = waiting.event
             if isinstance(event, Text) and isinstance(other, Text):
@@ -82,6 +82,10 @@ class InputQueue:
                 if not self._fits(together):
                     return None
                 waiting.event = together
+                return waiting
+            if isinstance(event, Scroll) and isinstance(other, Scroll) and event.relative_to == other.relative_to:
+                right, down = event.right + other.right, event.down + other.down
+                waiting.event = Scroll(event.x, event.y, right, down, event.relative_to)
                 return waiting
             if not (_is_move(event) and _is_move(other)):
                 return None

@@ -1,18 +1,28 @@
 """The way of coded pictures from the pool's threads to the event loop."""
 
 import asyncio
+import math
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 Item = TypeVar("Item")
+
+
+class _Waiting(NamedTuple, Generic[Item]):
+    item: Item
+    is_keyframe: bool
+    since: float
 
 
 class OutputBuffer(Generic[Item]):
     """A bounded queue into an event loop, which is woken once for all that has come meanwhile.
 
     When it is full, what waits is dropped, and what comes up to the next keyframe: coded pictures build on one another.
+    So it is when the loop comes too late, but that the newest keyframe and what follows it are delivered all the same:
+    a loop that is always late shows keyframes, rather than nothing.
     """
 
     def __init__(
@@ -23,20 +33,27 @@ class OutputBuffer(Generic[Item]):
         overflowed: Callable[[], None],
         *,
         is_keyframe: Callable[[Item], bool],
+        longest_wait: float = math.inf,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`deliver` gets the items in their order, `overflowed` is called when a keyframe is needed; both in the loop.
 
-        Raises ValueError for a `limit` below 1.
+        Items may wait for `longest_wait` seconds of `clock`. Raises ValueError for a `limit` below 1, and for a wait
+        that is not above 0.
         """
         if limit < 1:
             raise ValueError(f"limit is {limit}: it must be 1 or more")
+        if not longest_wait > 0:
+            raise ValueError(f"longest_wait is {longest_wait} seconds: it must be above 0")
         self.limit = limit
         self._loop = loop
         self._deliver = deliver
         self._overflowed = overflowed
         self._is_keyframe = is_keyframe
+        self._longest_wait = longest_wait
+        self._clock = clock
         self._lock = threading.Lock()
-        self._items: deque[Item] = deque()
+        self._items: deque[_Waiting[Item]] = deque()
         self._drops: Counter[str] = Counter()
         self._awaits_keyframe = False
         self._has_overflowed = False  # and the loop is not told yet
@@ -50,7 +67,7 @@ class OutputBuffer(Generic[Item]):
 
     @property
     def drops(self) -> Counter[str]:
-        """Items that were not delivered, by reason: `output_full`, `awaits_keyframe`, `closed`."""
+        """Items that were not delivered, by reason: `output_full`, `late`, `awaits_keyframe`, `closed`."""
         with self._lock:
             return Counter(self._drops)
 
@@ -78,7 +95,7 @@ class OutputBuffer(Generic[Item]):
                 self._drops["output_full"] += 1
                 self._awaits_keyframe = self._has_overflowed = True
         if not self._awaits_keyframe:
-            self._items.append(item)
+            self._items.append(_Waiting(item, is_keyframe, self._clock()))
         if not self._is_woken:
             self._is_woken = True
             try:
@@ -96,9 +113,22 @@ class OutputBuffer(Generic[Item]):
             self._drops[reason] += len(self._items)
             self._items.clear()
 
+    def _drop_late(self) -> None:
+        """Drop what waited too long and what builds on it."""
+        if not self._items or self._clock() - self._items[0].since <= self._longest_wait:
+            return
+        keyframes = [place for place, waiting in enumerate(self._items) if waiting.is_keyframe]
+        if keyframes:
+            self._drops["late"] += keyframes[-1]
+            self._items = deque(list(self._items)[keyframes[-1] :])
+        else:
+            self._drop_waiting("late")
+            self._awaits_keyframe = self._has_overflowed = True
+
     def _take(self) -> None:
         with self._lock:
-            items = list(self._items)
+            self._drop_late()
+            items = [waiting.item for waiting in self._items]
             self._items.clear()
             has_overflowed, self._has_overflowed = self._has_overflowed, False
             self._is_woken = False

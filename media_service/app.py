@@ -2,14 +2,14 @@
 
 import asyncio
 import signal
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
 from aiohttp import web
-from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
 from capture.controller import Controller
 from capture.file_source import open_file
@@ -27,9 +27,13 @@ from encoders.pool import EncoderPool
 from encoders.sound_format import SoundFormat
 from media_service import memory
 from media_service.admission import Limits
+from media_service.announced_phones import AnnouncedPhones
+from media_service.authentication import Authentication
 from media_service.errors import CannotStart
-from media_service.loop_lag import watch_loop_lag
-from media_service.metrics import Histograms, ServiceCollector
+from media_service.integrations import Instance, reachable_host
+from media_service.metrics import Histograms
+from media_service.monitoring import Measured, monitor
+from media_service.neighbours import Neighbours
 from media_service.phones import Phones
 from media_service.rtc.candidates import announced, host_addresses
 from media_service.rtc.dtls import Certificate
@@ -37,16 +41,21 @@ from media_service.rtc.egress import Egress
 from media_service.rtc.estimation import SEND_SIDE, Estimation
 from media_service.rtc.media_port import SEND_BUFFER, MediaPort
 from media_service.rung_encoder import Transcoding
+from media_service.service_manager import ServiceManager, service_manager
 from media_service.session import CONNECT_TIMEOUT, Surroundings
-from media_service.sessions import Sessions
+from media_service.sessions import Sessions, draining
 from media_service.settings import Settings
 from media_service.streams import GRACE
 from media_service.stun_discovery import StunDiscovery
 from media_service.tasks import Tasks
-from media_service.web_server import add_page, listen
-from signaling import http
+from media_service.tracing import Tracing, TracingUnavailable, open_tracing
+from media_service.web_server import Listeners, add_page
+from signaling import http, websocket
 
 _log = structlog.get_logger(__name__)
+
+_GOODBYE = 15.0
+"""Seconds that the end itself may take, after viewers have left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +64,18 @@ class Serving:
 
     address: str
     """Of the viewer page, with a slash at the end."""
+    link: str
+    """What opens the page; with a token in it where one is needed that nobody else gives out."""
     sessions: Sessions
+    _app: web.Application
+    _neighbours: Neighbours
+
+    async def drain(self, patience: float) -> None:
+        """Take no more viewers, tell those who are there, and wait until they have left, `patience` seconds at most."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._neighbours.leave())
+            group.create_task(self.sessions.drain(patience))
+            websocket.tell_all(self._app, draining(patience))
 
 
 async def run(
@@ -69,32 +89,37 @@ async def run(
     """Serve until SIGTERM or until cancelled, as Ctrl-C does through `asyncio.Runner`.
 
     `sources` are named source URIs beside the phones that adb knows; with `demo` a demo phone is started too. `ready`
-    is told the address of the viewer page; `estimation` says how viewers' paths are estimated. Raises `CannotStart`,
+    is told what opens the viewer page; `estimation` says how viewers' paths are estimated. Raises `CannotStart`,
     `NoMediaPort` or an `AdbError`.
     """
     memory.share_arenas()
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
-    async with serve(settings, sources=sources, demo=demo, estimation=estimation) as serving:
-        memory.settle()
-        if ready is not None:
-            ready(serving.address)
-        await stop.wait()
-        _log.info("stopping", sessions=len(serving.sessions), patience=str(settings.drain_timeout))
-        await _drained(serving, settings.drain_timeout)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    with service_manager() as manager:
+        async with serve(settings, sources=sources, demo=demo, estimation=estimation) as serving:
+            memory.settle()
+            if ready is not None:
+                ready(serving.link)
+            async with asyncio.TaskGroup() as group:
+                alive = group.create_task(manager.keep_alive())
+                manager.ready(f"Serving {serving.address}")
+                await stop.wait()
+                await _drained(serving, manager, settings.drain_timeout)
+                alive.cancel()
 
 
-async def _drained(serving: Serving, patience: float) -> None:
+async def _drained(serving: Serving, manager: ServiceManager, patience: float) -> None:
     """Wait until every viewer has left, `patience` seconds at most; a second SIGTERM ends the wait."""
+    sessions = len(serving.sessions)
+    _log.info("stopping", sessions=sessions, patience=patience)
+    manager.stopping(f"{sessions} sessions go on for {patience:g} s at most", patience + _GOODBYE)
     hurry = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, hurry.set)
     async with asyncio.TaskGroup() as group:
-        draining = group.create_task(serving.sessions.drain(patience))
-        hurrying = group.create_task(hurry.wait())
-        await asyncio.wait((draining, hurrying), return_when=asyncio.FIRST_COMPLETED)
-        draining.cancel()
-        hurrying.cancel()
+        waiting = [group.create_task(serving.drain(patience)), group.create_task(hurry.wait())]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for each in waiting:
+            each.cancel()
 
 
 @asynccontextmanager
@@ -110,32 +135,29 @@ async def serve(
     """The running service, for the duration of the block.
 
     `estimation` says how viewers' paths are estimated. Capture goes on for `grace` seconds without a viewer, and a
-    viewer has `connect_timeout` seconds to connect.
+    viewer has `connect_timeout` seconds to connect. Raises as `run` does.
     """
     async with AsyncExitStack() as stack:
+        listeners = Listeners.bind(settings.host, settings.port)
+        stack.callback(listeners.close)
+        authentication = Authentication.of(settings)
         tasks = Tasks()
+        phones = await stack.enter_async_context(Phones.prepared(settings, sources, demo=demo))
+        stack.push_async_callback(tasks.aclose)
+        phones.follow(tasks)
+        if authentication.key_set is not None:
+            tasks.start(authentication.key_set.follow(), "token keys")
+        instance = _instance(settings, listeners.port)
+        neighbours = Neighbours.of(settings, instance, AnnouncedPhones(phones).take)
+        stack.push_async_callback(neighbours.aclose)
+        tracing = await _tracing(settings, instance, stack)
+
         registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         histograms = Histograms(registry)
-
-        phones = await stack.enter_async_context(Phones.prepared(settings, sources, demo=demo))
-        stack.push_async_callback(tasks.aclose)
-        phones.follow(tasks)
-
-        port = await MediaPort.open(host_addresses(), range(settings.ice_port_min, settings.ice_port_max + 1))
-        stack.push_async_callback(port.aclose)
-        if port.send_buffer < SEND_BUFFER:
-            _log.warning(
-                "the kernel keeps little for the media port to send; many viewers at once may lose pictures",
-                bytes=port.send_buffer,
-                remedy=f"sysctl -w net.core.wmem_max={SEND_BUFFER}",
-            )
-        stun = StunDiscovery(port, settings.stun_servers)
-        if settings.stun_servers:
-            tasks.start(stun.run(), "stun discovery")
-            if not await stun.gathered(settings.ice_gathering_timeout):
-                _log.warning("public media address not known yet", waited=str(settings.ice_gathering_timeout))
+        port = await _media_port(settings, stack)
+        stun = await _stun(settings, port, tasks)
         encoders = await _encoders(settings)
         pool = EncoderPool(
             workers=settings.worker_count if settings.use_worker_pool else None,
@@ -145,17 +167,6 @@ async def serve(
         stack.push_async_callback(pool.aclose)
         egress = Egress(histograms.egress_latency.observe)
         stack.callback(egress.close)
-        certificate = Certificate.generateCertificate()
-
-        capture = Sources()
-        capture.register("test", open_synthetic)
-        capture.register("file", open_file)
-        wishes = _capture_wishes(settings, encoders, pool)
-
-        async def open_adb(serial: str) -> Source:
-            return await phones.open(serial, wishes)
-
-        capture.register("adb", open_adb)
 
         def candidates() -> tuple[str, ...]:
             return announced(port.hosts, port.number, mapped=settings.nat_1to1_ips, reflexive=stun.addresses)
@@ -163,57 +174,123 @@ async def serve(
         def open_shell(serial: str) -> Controller:
             return ShellController(phones.adb, serial)
 
-        surroundings = Surroundings(
-            port,
-            certificate,
-            egress,
-            tasks,
-            candidates,
-            histograms.join.observe,
-            connect_timeout,
-            estimation.open,
-            estimation.feedback,
-        )
+        ice = settings.stun_and_turn()
         sessions = Sessions(
-            surroundings,
+            Surroundings(
+                port,
+                Certificate.generateCertificate(),
+                egress,
+                tasks,
+                candidates,
+                histograms.join.observe,
+                connect_timeout,
+                estimation.open,
+                estimation.feedback,
+                histograms.first_picture.observe,
+                tracing,
+            ),
             phones.devices,
-            capture,
+            _capture(settings, phones, encoders, pool),
             open_shell,
             grace=grace,
-            ice_servers=lambda caller: settings.ice_servers(),
-            limits=Limits(
-                settings.max_sessions,
-                settings.max_sessions_per_user,
-                settings.max_sessions_per_device,
-                settings.max_joins_per_minute,
-            ),
+            ice_servers=lambda caller: ice.for_user(caller.user_id, time.time()),
+            limits=_limits(settings),
             remembered=settings.session_inactive_timeout,
+            observers=neighbours.observers,
+            ownership=neighbours.ownership,
             transcoding=_transcoding(settings, pool, encoders),
             always_encoded="VIDEO_ENCODER_TYPE is h264" if settings.video_encoder_type == "h264" else "",
         )
         stack.push_async_callback(sessions.aclose)
         phones.devices.on_change = sessions.device_changed
+        neighbours.meet(tasks, lambda: (session.record() for session in sessions))
         tasks.start(sessions.look_after(), "sender reports")
         tasks.start(sessions.forget_failed(settings.session_cleanup_interval), "failed sessions")
-        tasks.start(watch_loop_lag(histograms.loop_lag.observe), "loop lag")
-        registry.register(ServiceCollector(sessions, port, egress, pool, encoders))
 
-        app = _application(settings, sessions, registry)
-        address, _ = await listen(app, settings.host, settings.port, stack)
-        _log.info("serving", page=address, media_port=port.number, media_hosts=port.hosts)
-        yield Serving(address, sessions)
+        app = http.application(
+            sessions,
+            allowed_origins=settings.allowed_origins,
+            # A foreign page has no token: where one is needed, a name that was made to point here gains nothing.
+            loopback_only=authentication.verifier is None,
+            authenticator=authentication.verifier,
+            tickets=authentication.tickets,
+            trusted_proxies=settings.trusted_proxies,
+        )
+        if (traced := tracing.middleware()) is not None:
+            app.middlewares.insert(0, traced)
+        dependencies = (*neighbours.dependencies, *phones.dependencies)
+        measured = Measured(sessions, phones.devices, port, egress, pool, encoders, dependencies)
+        monitor(settings, measured, app, registry, histograms, tasks)
+        add_page(app)
+        await listeners.serve(app, stack)
+        neighbours.announce(tasks)
+        _log.info("serving", page=listeners.address, media_port=port.number, media_hosts=port.hosts)
+        link = authentication.link(_page_address(settings, listeners, instance))
+        yield Serving(listeners.address, link, sessions, app, neighbours)
 
 
-def _application(settings: Settings, sessions: Sessions, registry: CollectorRegistry) -> web.Application:
-    app = http.application(sessions, allowed_origins=settings.allowed_origins, loopback_only=True)
+def _instance(settings: Settings, port: int) -> Instance:
+    host = settings.service_host or reachable_host(settings.host, host_addresses())
+    return Instance(settings.service_name, host, port)
 
-    async def metrics(_: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    if settings.enable_metrics:
-        app.router.add_get("/metrics", metrics)
-    add_page(app)
-    return app
+def _page_address(settings: Settings, listeners: Listeners, instance: Instance) -> str:
+    """What somebody elsewhere opens, where that is possible."""
+    return f"http://{instance.address}/" if settings.is_reachable_from_elsewhere else listeners.address
+
+
+async def _tracing(settings: Settings, instance: Instance, stack: AsyncExitStack) -> Tracing:
+    endpoint = settings.jaeger_endpoint if settings.tracing_enabled else None
+    try:
+        return await stack.enter_async_context(
+            open_tracing(endpoint, service_name=settings.service_name, instance=instance.instance_id)
+        )
+    except TracingUnavailable as error:
+        raise CannotStart(str(error)) from error
+
+
+async def _media_port(settings: Settings, stack: AsyncExitStack) -> MediaPort:
+    port = await MediaPort.open(host_addresses(), range(settings.ice_port_min, settings.ice_port_max + 1))
+    stack.push_async_callback(port.aclose)
+    if port.send_buffer < SEND_BUFFER:
+        _log.warning(
+            "the kernel keeps little for the media port to send; many viewers at once may lose pictures",
+            bytes=port.send_buffer,
+            remedy=f"sysctl -w net.core.wmem_max={SEND_BUFFER}",
+        )
+    return port
+
+
+async def _stun(settings: Settings, port: MediaPort, tasks: Tasks) -> StunDiscovery:
+    stun = StunDiscovery(port, settings.stun_servers)
+    if settings.stun_servers:
+        tasks.start(stun.run(), "stun discovery")
+        if not await stun.gathered(settings.ice_gathering_timeout):
+            _log.warning("public media address not known yet", waited=str(settings.ice_gathering_timeout))
+    return stun
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        settings.max_sessions,
+        settings.max_sessions_per_user,
+        settings.max_sessions_per_device,
+        settings.max_joins_per_minute,
+    )
+
+
+def _capture(settings: Settings, phones: Phones, encoders: EncoderChoice, pool: EncoderPool) -> Sources:
+    """Every kind of source that there is."""
+    capture = Sources()
+    capture.register("test", open_synthetic)
+    capture.register("file", open_file)
+    wishes = _capture_wishes(settings, encoders, pool)
+
+    async def open_adb(serial: str) -> Source:
+        return await phones.open(serial, wishes)
+
+    capture.register("adb", open_adb)
+    return capture
 
 
 def _capture_wishes(settings: Settings, encoders: EncoderChoice, pool: EncoderPool) -> CaptureWishes:
@@ -252,5 +329,10 @@ def _transcoding(settings: Settings, pool: EncoderPool, encoders: EncoderChoice)
     if settings.video_encoder_type == "passthrough":
         return None
     return Transcoding(
-        pool, encoders.open, settings.video_framerate, settings.h264_preset, settings.worker_output_buffer
+        pool,
+        encoders.open,
+        settings.video_framerate,
+        settings.h264_preset,
+        settings.worker_output_buffer,
+        settings.pipeline_writing_timeout,
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import re
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -15,13 +16,19 @@ from capture.adb.client import AdbClient
 from capture.demo_phone.by_hand import by_hand
 from capture.errors import CaptureError
 from media_service import __version__, configuration, device_listing, log
+from media_service.addresses import own_address
 from media_service.configuration import BadSettings, Configuration
 from media_service.device_listing import ListedDevice, NoListing
 from media_service.devices import Devices
+from media_service.duration import Duration
+from media_service.log_file import LogFile
+from media_service.redaction import Redaction
 from media_service.settings import Settings
 
 INTERRUPTED = 128 + 2
 """The exit code that shells report for a program which SIGINT ended."""
+
+_OWN_TOKEN_SECONDS = 30.0
 
 program = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -63,8 +70,8 @@ def run(
     effective = configuration.load(command_line={} if port is None else {"port": port})
     _start_logging(effective)
     # These bring aiohttp and aiortc, for which the other commands need not wait.
-    from media_service.app import CannotStart
     from media_service.app import run as run_service
+    from media_service.errors import CannotStart
     from media_service.rtc.media_port import NoMediaPort
 
     def ready(address: str) -> None:
@@ -126,8 +133,8 @@ def config(
         return
     effective = configuration.load()
     typer.echo(json.dumps(effective.values(), indent=2) if as_json else effective.table())
-    for suspect in effective.suspects:
-        typer.echo(f"media-service: {suspect}", err=True)
+    for notice in effective.notices:
+        typer.echo(f"media-service: {notice}", err=True)
 
 
 @program.command()
@@ -142,9 +149,8 @@ def devices(
     The running service is asked. Where none answers, adb is: it knows neither captures nor containers.
     """
     settings = configuration.load().settings
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
     try:
-        listed = device_listing.ask_service(url or f"http://{host}:{settings.port}")
+        listed = device_listing.ask_service(url or own_address(settings.host, settings.port), _own_token(settings))
     except NoListing as error:
         if url is not None:
             sys.exit(f"media-service: {error}")
@@ -159,17 +165,76 @@ def devices(
 
 
 @program.command()
-def doctor() -> None:
-    """Try what this machine has, and say what does not work and why."""
-    settings = configuration.load().settings
-    # This brings numpy and PyAV.
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+    """Try what the service will need, and say what to do about what does not work.
+
+    Ends with 1 where something does not work at all; warnings do not count.
+    """
+    effective = configuration.load()
+    # This brings numpy and PyAV, and the clients of everything that is asked.
     from media_service.doctor import diagnose
 
-    diagnosis = diagnose(settings.h264_hw_accel)
-    for line in diagnosis.lines:
-        typer.echo(line)
+    # The findings say it all.
+    log.configure("error", service_name=effective.settings.service_name, stream=sys.stderr)
+    logging.disable()
+    diagnosis = asyncio.run(diagnose(effective.settings, effective.notices))
+    typer.echo(diagnosis.json() if as_json else diagnosis.text())
     if not diagnosis.is_well:
         raise typer.Exit(1)
+
+
+@program.command()
+def token(
+    user: Annotated[str, typer.Option(metavar="USER", help="Whose it is: the sessions it opens are this user's.")],
+    role: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ROLE", help="admin, operator, user or viewer; without one, as user. Repeatable."),
+    ] = None,
+    device: Annotated[
+        list[str] | None, typer.Option(metavar="DEVICE", help="Only this device: its id, serial or name. Repeatable.")
+    ] = None,
+    lifetime: Annotated[str, typer.Option("--for", metavar="DURATION", help="How long it is good.")] = "1h",
+) -> None:
+    """Print a token, signed with JWT_SECRET."""
+    settings = configuration.load().settings
+    if settings.jwt_secret is None:
+        sys.exit("media-service: JWT_SECRET is not set: tokens are signed with it")
+    # These bring cryptography.
+    from media_service.run_token import token_for
+
+    try:
+        seconds = Duration.parse(lifetime)
+    except ValueError:
+        raise typer.BadParameter(f"--for: {lifetime!r} is not a duration like 1h, 30m or 12h") from None
+    try:
+        made = token_for(
+            settings.jwt_secret.get_secret_value(),
+            issuer=settings.jwt_issuer,
+            audience=settings.jwt_audience,
+            user=user,
+            roles=role or (),
+            devices=device,
+            seconds=seconds,
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    typer.echo(made)
+
+
+def _own_token(settings: Settings) -> str | None:
+    """What a service with the same settings takes for a moment; None where it needs none or others sign them."""
+    if settings.jwt_secret is None:
+        return None
+    from media_service.run_token import token_for
+
+    return token_for(
+        settings.jwt_secret.get_secret_value(),
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+        user="media-service devices",
+        roles=("viewer",),
+        seconds=_OWN_TOKEN_SECONDS,
+    )
 
 
 def _devices_of_adb(settings: Settings) -> list[ListedDevice]:
@@ -199,9 +264,13 @@ def _named_sources(texts: Iterable[str]) -> dict[str, str]:
 
 def _start_logging(effective: Configuration) -> None:
     settings = effective.settings
-    log.configure(settings.log_level, service_name=settings.service_name, stream=sys.stderr)
-    for suspect in effective.suspects:
-        structlog.get_logger(__name__).warning(suspect)
+    file = None
+    if settings.enable_file_logging and settings.log_file is not None:
+        file = LogFile(settings.log_file, settings.log_file_max_bytes, settings.log_file_backups)
+    redact = Redaction.of(settings)
+    log.configure(settings.log_level, service_name=settings.service_name, stream=sys.stderr, file=file, redact=redact)
+    for notice in effective.notices:
+        structlog.get_logger(__name__).warning(notice)
 
 
 def _run_until_interrupted(work: Coroutine[Any, Any, None]) -> None:

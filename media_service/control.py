@@ -7,12 +7,13 @@ from typing import assert_never
 
 from capture.controller import Controller
 from capture.errors import CaptureError, InputRejected
-from capture.input_events import InputEvent
+from capture.input_events import InputEvent, ReadClipboard
 from media_service.tasks import Tasks
+from signaling.allowance import Allowance
 from signaling.choices import QualityChoice, SoundChoice
-from signaling.errors import Forbidden, SignalingError
-from signaling.input_messages import Input, StatsRequest, parse_control
-from signaling.messages import Error, InputAck, ServerMessage, Stats
+from signaling.errors import Forbidden, SignalingError, TooMany
+from signaling.input_messages import ClipboardRequest, Input, StatsRequest, parse_control
+from signaling.messages import Error, InputAck, ServerMessage, Stats, clipboard_answer
 from signaling.service import SessionHandle
 
 CONTROL_CHANNEL = "control"
@@ -53,8 +54,8 @@ class Control:
         self._tasks = tasks
         self._answer = answer
         self._session = session
-        self._events = _Allowance(_EVENTS_PER_SECOND)
-        self._requests = _Allowance(_REQUESTS_PER_SECOND)
+        self._events = Allowance(_EVENTS_PER_SECOND)
+        self._requests = Allowance(_REQUESTS_PER_SECOND)
 
     def message_received(self, label: str, message: str | bytes) -> None:
         """Take a message from a data channel; whatever it is, nothing is raised."""
@@ -71,27 +72,30 @@ class Control:
                 self._answer(Error(error.code, error.detail))
             else:
                 if isinstance(received, Input):
-                    self._tasks.start(self._take(received), "input")
+                    self._tasks.start(self._take(received.event, received.seq), "input")
+                elif isinstance(received, ClipboardRequest):
+                    self._tasks.start(self._take(self._clipboard_read(received.seq), received.seq), "input")
                 else:
                     self._request(received)
 
     async def inject(self, event: InputEvent) -> float:
         """Inject `event`. Returns the monotonic inject time.
 
-        Raises a `CaptureError` when it cannot be, and `Forbidden` when this viewer may only watch.
+        Raises a `CaptureError` when it cannot be, `Forbidden` when this viewer may only watch, and `TooMany`.
         """
         if not self._is_allowed:
             raise Forbidden(f"this token allows to watch {self._device_id!r}, not to control it")
         if self._controller is None:
             raise InputRejected(f"{self._device_id!r} takes no input")
         if not self._events.take(time.monotonic()):
-            raise InputRejected(f"more than {_EVENTS_PER_SECOND} input events per second")
+            raise TooMany(f"at most {_EVENTS_PER_SECOND} input events per second", retry_after=1)
         return await self._controller.inject(event)
 
     def _request(self, received: SoundChoice | QualityChoice | StatsRequest) -> None:
         if not self._requests.take(time.monotonic()):
             self.dropped["too_many_requests"] += 1
-            self._answer(Error("too_many_requests", f"at most {_REQUESTS_PER_SECOND} of these messages per second"))
+            limit = f"at most {_REQUESTS_PER_SECOND} of these messages per second"
+            self._answer(Error("too_many_requests", limit, retry_after=1))
             return
         match received:
             case SoundChoice():
@@ -107,32 +111,21 @@ class Control:
             case _:
                 assert_never(received)
 
-    async def _take(self, received: Input) -> None:
+    def _clipboard_read(self, seq: int | None) -> ReadClipboard:
+        return ReadClipboard(lambda text: self._answer(clipboard_answer(text, seq)))
+
+    async def _take(self, event: InputEvent, seq: int | None) -> None:
         received_at = time.monotonic()
         try:
-            injected_at = await self.inject(received.event)
-        except (CaptureError, SignalingError) as error:
+            injected_at = await self.inject(event)
+        except CaptureError as error:
             self.dropped[error.code] += 1
-            self._answer(Error(error.code, str(error), seq=received.seq))
+            self._answer(Error(error.code, str(error), seq=seq))
             return
-        if received.seq is not None:
+        except SignalingError as error:
+            self.dropped[error.code] += 1
+            self._answer(Error(error.code, error.detail, error.retry_after, seq))
+            return
+        if seq is not None:
             wall_clock = time.time() - (time.monotonic() - injected_at)
-            self._answer(InputAck(received.seq, wall_clock * 1000, (injected_at - received_at) * 1000))
-
-
-class _Allowance:
-    """So many per second, and as many at once after a quiet second."""
-
-    def __init__(self, per_second: int) -> None:
-        self._per_second = per_second
-        self._left = float(per_second)
-        self._at = float("-inf")
-
-    def take(self, now: float) -> bool:
-        """Take one, if there is one left."""
-        self._left = min(float(self._per_second), self._left + (now - self._at) * self._per_second)
-        self._at = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
+            self._answer(InputAck(seq, wall_clock * 1000, (injected_at - received_at) * 1000))

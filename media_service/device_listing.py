@@ -62,14 +62,19 @@ class _Answer(BaseModel):
 _ANSWER = TypeAdapter(_Answer)
 
 
-def ask_service(url: str) -> list[ListedDevice]:
-    """The devices of the service at `url`, as `http://127.0.0.1:30006`. Raises `NoListing`."""
+def ask_service(url: str, token: str | None = None) -> list[ListedDevice]:
+    """The devices of the service at `url`, as `http://127.0.0.1:30006`, with `token` where it needs one.
+
+    Raises `NoListing`.
+    """
     if not re.fullmatch(r"https?://[^/?#\s]+/?", url):
         raise NoListing(f"{url!r} is not the address of a service: it is like http://127.0.0.1:30006")
     # Without the environment's proxies: a service on this machine is not reached through one.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(f"{url.rstrip('/')}/api/media/devices", timeout=_TIMEOUT) as response:
+        headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
+        request = urllib.request.Request(f"{url.rstrip('/')}/api/media/devices", headers=headers)
+        with opener.open(request, timeout=_TIMEOUT) as response:
             body = response.read(_LARGEST_ANSWER)
     except urllib.error.HTTPError as error:
         with error:

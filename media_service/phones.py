@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,8 +21,10 @@ from capture.phone import CaptureWishes, open_phone
 from capture.redroid import RedroidContainer, RedroidContainers
 from capture.scrcpy import ScrcpyServer, parse_version
 from capture.source import Source
+from media_service.dependency import Dependency
 from media_service.devices import Devices
 from media_service.errors import CannotStart
+from media_service.followed_dependency import FollowedDependency
 from media_service.settings import Settings
 from media_service.tasks import Tasks
 
@@ -49,6 +51,9 @@ class Phones:
         """Who asks the container engine; None where there is none to ask."""
         self._kept = KeptPhones(adb)
         self._demo: _DemoPhone | None = None
+        self._dependencies: list[Dependency] = [FollowedDependency("adb", lambda: devices.adb_trouble)]
+        if containers is not None:
+            self._dependencies.append(FollowedDependency("docker", lambda: containers.trouble))
         devices.why_away = self._kept.trouble
 
     @classmethod
@@ -80,6 +85,11 @@ class Phones:
                 phones._demo = await stack.enter_async_context(_demo_phone())
                 phones.expect(phones._demo.serial, "--demo")
             yield phones
+
+    @property
+    def dependencies(self) -> Sequence[Dependency]:
+        """The adb server, and the container engine where there is one to ask."""
+        return self._dependencies
 
     def follow(self, tasks: Tasks) -> None:
         """Begin to connect phones and to hear of them."""

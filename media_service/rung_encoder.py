@@ -4,6 +4,7 @@ frame > scaler and encoder, in a worker of the pool > access unit > output buffe
 """
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -41,6 +42,8 @@ class Transcoding:
     preset: str
     output_limit: int
     """Coded pictures of one rung that may wait for the event loop."""
+    writing_timeout: float = math.inf
+    """Seconds that one may wait for it."""
 
 
 class _RungCoder:
@@ -162,6 +165,7 @@ class RungEncoder:
             self._take,
             self.request_keyframe,
             is_keyframe=lambda access_unit: access_unit.is_keyframe,
+            longest_wait=transcoding.writing_timeout,
         )
         coding = VideoCoding(
             width=16,

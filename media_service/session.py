@@ -5,7 +5,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 import structlog
@@ -27,6 +27,7 @@ from media_service.session_record import SessionRecord
 from media_service.session_state import SessionEvent, SessionState, transition
 from media_service.stream import Stream, StreamState
 from media_service.tasks import Tasks
+from media_service.tracing import Join, NoTracing, Tracing
 from signaling.candidates import parse_candidates
 from signaling.choices import QualityChoice
 from signaling.errors import Conflict
@@ -68,6 +69,7 @@ class Surroundings:
     """What browsers are asked for."""
     observe_first_picture: Callable[[float], None] = _ignore
     """Gets the seconds from a session's creation to its first picture."""
+    tracing: Tracing = field(default_factory=NoTracing)
 
 
 class Session:
@@ -80,15 +82,17 @@ class Session:
         controller: Controller | None,
         ended: Callable[["Session"], None],
         place: Place,
+        join: Join | None = None,
         *,
         may_control: bool = True,
     ) -> None:
         """`ended` is called once, when everything the session held is free; stream and place are then the caller's.
 
-        Without `may_control` its viewer may only watch.
+        `join` is the trace of how it comes about. Without `may_control` its viewer may only watch.
         """
         self.session_id = secrets.token_urlsafe(18)
         self.place = place
+        self._join = join or NoTracing().join(stream.device_id)
         self.may_control = may_control
         self.was_announced = False
         """Whether observers were told of it: one that is undone while it opens is none."""
@@ -167,6 +171,7 @@ class Session:
         """Begin to connect: both descriptions are known."""
         self.negotiated = negotiated
         self._advance(SessionEvent.NEGOTIATED, "")
+        self._join.negotiated()
         self.peer.negotiated(negotiated)
         if self._connecting is not None:
             self._connecting.cancel()
@@ -334,11 +339,14 @@ class Session:
             return
         connected_after = time.time() - self.created_at
         self._surroundings.observe_join(connected_after)
+        self._join.connected(path.protocol)
         negotiated, egress = self.negotiated, self._surroundings.egress
         video, renditions = negotiated.video, self.stream.renditions
         limits = _rate_limits(self.peer.ice.round_trip, self._least, self._first)
         estimator = self._surroundings.open_estimator(video, limits, time.monotonic())
-        self.viewer = Viewer(video, dtls, path, egress, estimator, renditions.lagging, negotiated.audio)
+        self.viewer = Viewer(
+            video, dtls, path, egress, estimator, renditions.lagging, negotiated.audio, self._first_picture
+        )
         self.viewer.choose_sound(is_wanted=self._wants_sound)
         renditions.add(self.viewer, video.playable_profiles, self._quality_changed)
         if self._wish != Wish():
@@ -355,6 +363,9 @@ class Session:
             quality=self._level,
             sound=self.viewer.audio is not None,
         )
+
+    def _first_picture(self) -> None:
+        self._surroundings.observe_first_picture(time.time() - self.created_at)
 
     async def _free(self) -> None:
         if self.viewer is not None:
@@ -380,6 +391,7 @@ class Session:
         self.state, self.reason = following, reason
         if following in (SessionState.FAILED, SessionState.CLOSED):
             self.ended_at = time.time()
+            self._join.failed(reason)
         self._tell(self._change("session", following, reason))
         return True
 

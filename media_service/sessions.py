@@ -26,6 +26,7 @@ from media_service.session_state import SessionEvent, SessionState
 from media_service.stream import Stream, StreamState
 from media_service.streams import Streams
 from media_service.totals import Totals
+from media_service.tracing import Join
 from signaling.answerer import create_answer, parse_offer
 from signaling.caller import Caller, Capability
 from signaling.errors import Full, NotFound
@@ -243,6 +244,7 @@ class Sessions:
             self.admission.refused["draining"] += 1
             raise Full("the service is about to stop", code="draining", retry_after=_DRAINING_RETRY)
         place = self.admission.take(caller.user_id, device.device_id, time.monotonic())
+        join = self._surroundings.tracing.join(device.device_id)
         try:
             async with self._holdings.opening(device.device_id):
                 stream = self.streams.hold(device.device_id, self._opener(device))
@@ -251,10 +253,12 @@ class Sessions:
             except BaseException:
                 self.streams.release(stream)
                 raise
-        except BaseException:
+        except BaseException as error:
             place.give_back()
+            join.failed(str(error))
             raise
-        session = self._add(stream, device, place, caller)
+        join.captured(stream.facts.kind if stream.facts is not None else "")
+        session = self._add(stream, device, place, join, caller)
         try:
             yield session, profile_level_id
         except BaseException as error:
@@ -264,13 +268,14 @@ class Sessions:
         for observer in self._observers:
             observer.session_opened(session.record())
 
-    def _add(self, stream: Stream, device: Device, place: Place, caller: Caller) -> Session:
+    def _add(self, stream: Stream, device: Device, place: Place, join: Join, caller: Caller) -> Session:
         session = Session(
             self._surroundings,
             stream,
             self._controller(device, stream),
             self._session_ended,
             place,
+            join,
             may_control=caller.may(Capability.CONTROL, names_of(device)),
         )
         self._sessions[session.session_id] = session

@@ -13,6 +13,7 @@ from media_service import setting_values as values
 from media_service.duration import Duration
 from media_service.ice_url import IceUrl
 from media_service.setting_values import Allowed, AmqpUrl, Host, Networks, Port, Switch, Time
+from signaling.turn_credentials import StunAndTurn
 
 _VERSION_IN_NAME = re.compile(r"(?:^|[^0-9.])(\d+\.\d+(?:\.\d+)?)(?:\.jar|$)")
 
@@ -356,20 +357,16 @@ class Settings(BaseSettings):
     consul_health_check_interval: Time = Duration(10)
     """How often Consul asks `/health`."""
 
-    def ice_servers(self) -> list[dict[str, str | list[str]]]:
-        """What a browser puts into `RTCConfiguration.iceServers` (W3C webrtc-pc section 4.2.1)."""
-        servers: list[dict[str, str | list[str]]] = []
-        if self.stun_servers:
-            servers.append({"urls": [str(url) for url in self.stun_servers]})
-        if self.turn_urls and self.turn_username and self.turn_credential:
-            servers.append(
-                {
-                    "urls": [str(url) for url in self.turn_urls],
-                    "username": self.turn_username,
-                    "credential": self.turn_credential.get_secret_value(),
-                }
-            )
-        return servers
+    def stun_and_turn(self) -> StunAndTurn:
+        """The servers that browsers are given."""
+        return StunAndTurn(
+            stun_urls=tuple(map(str, self.stun_servers)),
+            turn_urls=tuple(map(str, self.turn_urls)),
+            secret=self.turn_secret.get_secret_value() if self.turn_secret is not None else None,
+            ttl=self.turn_ttl,
+            username=self.turn_username,
+            credential=self.turn_credential.get_secret_value() if self.turn_credential is not None else None,
+        )
 
     @field_validator("ice_port_max")
     @classmethod

@@ -52,12 +52,19 @@ class Streams:
         self._running: dict[str, _Use] = {}
         self._stopping: dict[str, asyncio.Task[None]] = {}
         self._troubles: dict[str, str] = {}
+        self._ending: set[Stream] = set()
 
     def __iter__(self) -> Iterator[Stream]:
         return (use.stream for use in self._running.values())
 
     def __len__(self) -> int:
         return len(self._running)
+
+    @property
+    def not_over(self) -> Iterator[Stream]:
+        """Those that run and those that are being stopped: what they count is in nobody's totals yet."""
+        yield from tuple(self)
+        yield from tuple(self._ending)
 
     def get(self, device_id: str) -> Stream | None:
         """The device's stream while it runs."""
@@ -106,11 +113,13 @@ class Streams:
                 self._troubles[stream.device_id] = stream.trouble
                 if len(self._troubles) > _REMEMBERED:
                     del self._troubles[next(iter(self._troubles))]
+            self._ending.discard(stream)
             stream.stopped()
 
     def _stop(self, use: _Use) -> None:
         device_id = use.stream.device_id
         self._running.pop(device_id, None)
+        self._ending.add(use.stream)
         # While a former one still ends this one has not begun, and the next has to wait for the former one too.
         self._stopping.setdefault(device_id, use.task)
         use.task.add_done_callback(lambda task: self._stopped(device_id, task))

@@ -1,15 +1,63 @@
-"""The HTTP server: the API, the viewer page, and what operators ask."""
+"""The HTTP server: its sockets, bound before anything else is begun, and the viewer page."""
 
+import socket
 from contextlib import AsyncExitStack
 from importlib.resources import files
 from pathlib import Path
 
 from aiohttp import web
 
+from media_service.addresses import own_address
 from media_service.errors import CannotStart
 
 _WEB = Path(str(files("media_service"))) / "web"
 _SHUTDOWN_TIMEOUT = 5.0
+_BACKLOG = 512
+
+
+class Listeners:
+    """The sockets that the HTTP server listens on, one for each address of its host; all have the same port."""
+
+    def __init__(self, host: str, sockets: tuple[socket.socket, ...]) -> None:
+        self.port = int(sockets[0].getsockname()[1])
+        self._host = host
+        self._sockets = sockets
+
+    @classmethod
+    def bind(cls, host: str, port: int) -> "Listeners":
+        """Take the port, or with 0 any free one. Raises `CannotStart` when that cannot be done."""
+        sockets: list[socket.socket] = []
+        try:
+            infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+            for family, address in dict.fromkeys((info[0], info[4]) for info in infos):
+                number = port or (sockets[0].getsockname()[1] if sockets else 0)
+                sockets.append(_bound(family, (address[0], number, *address[2:])))
+        except OSError as error:
+            for each in sockets:
+                each.close()
+            raise CannotStart(
+                f"cannot listen on {host}:{port}: {error.strerror}; stop what uses the port or set PORT"
+            ) from error
+        return cls(host, tuple(sockets))
+
+    @property
+    def address(self) -> str:
+        """Of the page, with a slash at the end."""
+        return f"{own_address(self._host, self.port)}/"
+
+    async def serve(self, app: web.Application, stack: AsyncExitStack) -> None:
+        """Serve `app` until `stack` is closed."""
+        # Nobody compresses what is as small as this, and a broken one would be logged by aiohttp itself.
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT, auto_decompress=False)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        for each in self._sockets:
+            await web.SockSite(runner, each).start()
+
+    def close(self) -> None:
+        """Let go of the port. Idempotent."""
+        for each in self._sockets:
+            each.close()
 
 
 def add_page(app: web.Application) -> None:
@@ -28,25 +76,16 @@ def add_page(app: web.Application) -> None:
     app.router.add_static("/", _WEB)
 
 
-async def listen(app: web.Application, host: str, port: int, stack: AsyncExitStack) -> tuple[str, int]:
-    """Serve `app` until `stack` is closed; gives the address of its page and the port.
-
-    Raises `CannotStart` when the port is taken or the address is not this machine's.
-    """
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT)
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
+def _bound(family: int, address: tuple[object, ...]) -> socket.socket:
+    bound = socket.socket(family, socket.SOCK_STREAM)
     try:
-        await web.TCPSite(runner, host, port).start()
-    except OSError as error:
-        raise CannotStart(
-            f"cannot listen on {host}:{port}: {error.strerror}; stop what uses the port or set PORT"
-        ) from error
-    number = int(runner.addresses[0][1])
-    return f"http://{shown_host(host)}:{number}/", number
-
-
-def shown_host(host: str) -> str:
-    """`host` as it stands in a URL; this machine where it is every address."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"[{host}]" if ":" in host else host
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.bind(address)
+        bound.listen(_BACKLOG)
+        bound.setblocking(False)
+    except BaseException:
+        bound.close()
+        raise
+    return bound

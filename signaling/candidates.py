@@ -17,25 +17,8 @@ def parse_candidate(text: str) -> Candidate | None:
     None for what nobody can send a check to from here: TCP (a browser's is active), `.local` and other names, and for
     the empty text that says "no more" in W3C's JSON. Raises `MalformedSdp`.
     """
-    value = text.strip().removeprefix("a=").removeprefix("candidate:").strip()
-    if not value:
-        return None
-    fields = value.split()
-    if len(fields) < 8 or fields[6] != "typ":
-        form = "<foundation> <component> udp <priority> <address> <port> typ <type>"
-        raise MalformedSdp(f"a candidate reads {form}, not {shown(value)}")
-    _, component, protocol, priority, address, port, _, kind = fields[:8]
-    component_id = parse_number(component, "a candidate's component", 1, 256)
-    if component_id != 1 or protocol.lower() != "udp":
-        return None
-    candidate = Candidate(
-        protocol="udp",
-        address=address,
-        port=parse_number(port, "a candidate's port", 1, 65535),
-        priority=parse_number(priority, "a candidate's priority", 0, 2**32 - 1),
-        kind=kind,
-    )
-    return candidate if _is_reachable(address) else None
+    candidate = _read_candidate(text, ("udp",))
+    return candidate if candidate is not None and _is_reachable(candidate.address) else None
 
 
 def parse_candidates(values: Iterable[str]) -> tuple[Candidate, ...]:
@@ -48,6 +31,12 @@ def parse_candidates(values: Iterable[str]) -> tuple[Candidate, ...]:
     return tuple(found)
 
 
+def own_candidates(values: Iterable[str]) -> tuple[Candidate, ...]:
+    """Those that our descriptions announce by `candidate` values, TCP included. Raises `MalformedSdp`."""
+    candidates = (_read_candidate(value, ("udp", "tcp")) for value in values)
+    return tuple(candidate for candidate in candidates if candidate is not None)
+
+
 def serialize_candidate(candidate: Candidate) -> str:
     """The value of an `a=candidate:` line."""
     # Equal foundations mean equal kind, protocol and base address (RFC 8445 section 5.1.1.3).
@@ -57,7 +46,8 @@ def serialize_candidate(candidate: Candidate) -> str:
     if candidate.kind != "host":
         # RFC 8839 section 5.1 wants a related address; it is hidden as browsers hide theirs.
         text += " raddr 0.0.0.0 rport 0"
-    return text
+    # RFC 6544 section 4.5. We are who listens.
+    return f"{text} tcptype passive" if candidate.protocol == "tcp" else text
 
 
 def parse_trickle_fragment(text: str) -> TrickleFragment:
@@ -65,17 +55,19 @@ def parse_trickle_fragment(text: str) -> TrickleFragment:
     fragment = parse_fragment(text)
     levels = [fragment.attributes, *(section.attributes for section in fragment.sections)]
     mids = [mid for level in levels for mid in level.get("mid", ())]
+    kinds = [section.kind for section in fragment.sections if section.kind in _PSEUDO_MEDIA_LINES]
     return TrickleFragment(
         credentials=_common_credentials(levels),
         candidates=parse_candidates(value for level in levels for value in level.get("candidate", ())),
         end_of_candidates=any("end-of-candidates" in level for level in levels),
         mid=parse_token(mids[0], "a=mid") if mids else None,
+        kind=kinds[0] if kinds else "video",
     )
 
 
 def serialize_trickle_fragment(fragment: TrickleFragment) -> str:
     """The answer to an ICE restart: our credentials and candidates (RFC 9725 section 4.3.3)."""
-    lines = ["a=ice-lite", "a=ice-options:trickle", "m=video 9 UDP/TLS/RTP/SAVPF 0"]
+    lines = ["a=ice-lite", "a=ice-options:trickle", f"m={fragment.kind} {_PSEUDO_MEDIA_LINES[fragment.kind]}"]
     if fragment.mid is not None:
         lines.append(f"a=mid:{fragment.mid}")
     if fragment.credentials is not None:
@@ -103,7 +95,36 @@ def parse_credentials(username_fragment: str, password: str) -> IceCredentials:
     return IceCredentials(username_fragment, password)
 
 
+# Nothing but the kind of a fragment's m-line means anything (RFC 8840 section 4.4).
+_PSEUDO_MEDIA_LINES = {
+    "audio": "9 UDP/TLS/RTP/SAVPF 0",
+    "video": "9 UDP/TLS/RTP/SAVPF 0",
+    "application": "9 UDP/DTLS/SCTP webrtc-datachannel",
+}
+
 _NOT_ICE_CHARACTERS = str.maketrans({".": "+", ":": "/", "%": None})
+
+
+def _read_candidate(text: str, protocols: Sequence[str]) -> Candidate | None:
+    """None for the empty text, for other components than RTP's and for other protocols."""
+    value = text.strip().removeprefix("a=").removeprefix("candidate:").strip()
+    if not value:
+        return None
+    fields = value.split()
+    if len(fields) < 8 or fields[6] != "typ":
+        form = "<foundation> <component> udp <priority> <address> <port> typ <type>"
+        raise MalformedSdp(f"a candidate reads {form}, not {shown(value)}")
+    _, component, protocol, priority, address, port, _, kind = fields[:8]
+    component_id = parse_number(component, "a candidate's component", 1, 256)
+    if component_id != 1 or protocol.lower() not in protocols:
+        return None
+    return Candidate(
+        protocol=protocol.lower(),
+        address=address,
+        port=parse_number(port, "a candidate's port", 1, 65535),
+        priority=parse_number(priority, "a candidate's priority", 0, 2**32 - 1),
+        kind=kind,
+    )
 
 
 def _common_credentials(levels: Sequence[Attributes]) -> IceCredentials | None:

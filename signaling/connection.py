@@ -1,31 +1,35 @@
-"""One control WebSocket: what its messages do, and the sessions that were opened through it."""
+"""One control WebSocket: what its messages do.
+
+Whose it is is known when the socket is opened. A token that ends later ends neither the socket nor its sessions, but no
+other session is opened or joined with it.
+"""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections import Counter
+from collections.abc import Callable
 from functools import partial
-from typing import Any, assert_never
+from typing import assert_never
 
-import structlog
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import web
 
-from capture.errors import CaptureError
+from capture.input_events import ReadClipboard
 from signaling.caller import Caller
 from signaling.candidates import parse_candidate
 from signaling.choices import QualityChoice, SoundChoice
-from signaling.errors import Conflict, MalformedMessage, NotFound, SignalingError
-from signaling.input_messages import Input
+from signaling.errors import Conflict, Unauthorized
+from signaling.input_messages import ClipboardRequest, Input
 from signaling.jsep import TrickleFragment
+from signaling.message_socket import MAX_MALFORMED, MessageSocket
 from signaling.messages import (
+    Attach,
     BrowserAnswer,
     BrowserMessage,
     BrowserOffer,
-    Error,
     InputAck,
     Join,
     KeyframeRequest,
     Leave,
-    Ok,
     Ping,
     Pong,
     ServerAnswer,
@@ -35,12 +39,12 @@ from signaling.messages import (
     Stats,
     StatsSubscription,
     TrickledCandidate,
-    parse,
-    serialize,
+    clipboard_answer,
 )
-from signaling.outbox import Outbox
-from signaling.problems import INTERNAL_ERROR, told
 from signaling.service import Service, SessionHandle
+from signaling.socket_sessions import SocketSessions
+
+__all__ = ["MAX_MALFORMED", "MAX_SESSIONS", "MAX_WAITING_INPUTS", "Connection"]
 
 MAX_SESSIONS = 64
 """Sessions of one socket: a wall of phones on one page."""
@@ -48,103 +52,56 @@ MAX_SESSIONS = 64
 MAX_WAITING_INPUTS = 256
 """Input events of one socket that devices have not taken yet."""
 
-MAX_MALFORMED = 20
-"""Malformed messages in a row after which the socket is closed: that is no client of ours."""
-
-_log = structlog.get_logger(__name__)
-
 
 class Connection:
-    """One socket and the sessions that were opened through it; they end with it."""
+    """One socket and the sessions it speaks for. Those that were opened through it end with it, joined ones go on."""
 
-    def __init__(self, service: Service, socket: web.WebSocketResponse, caller: Caller) -> None:
+    def __init__(
+        self,
+        service: Service,
+        socket: web.WebSocketResponse,
+        caller: Caller,
+        clock: Callable[[], float] = time.time,
+        refused: Counter[str] | None = None,
+    ) -> None:
+        """`clock` gives the seconds since 1970; `refused` counts messages answered by an error, by its code."""
         self._service = service
         self._caller = caller
-        self._socket = socket
-        self._outbox = Outbox()
-        self._sessions: dict[str, SessionHandle] = {}
-        self._unwatch: dict[str, Callable[[], None]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._clock = clock
+        self._socket = MessageSocket(socket, Counter() if refused is None else refused)
+        self._sessions = SocketSessions()
         self._openings: set[asyncio.Task[None]] = set()
         self._statistics: dict[str, asyncio.Task[None]] = {}
         self._waiting_inputs = 0
-        self._malformed_in_a_row = 0
 
     async def run(self) -> None:
         """Serve the socket until it is closed."""
-        code, reason = int(WSCloseCode.OK), ""
         try:
-            async with asyncio.TaskGroup() as group:
-                self._start(group, self._send())
-                try:
-                    code, reason = await self._receive(group)
-                finally:
-                    for task in self._tasks:
-                        task.cancel()
-        except* ConnectionError:
-            pass  # The browser is gone; there is nobody left to be told.
-        except* Exception:
-            code, reason = WSCloseCode.INTERNAL_ERROR, "something went wrong here"
-            _log.exception("a WebSocket crashed")
+            code, reason = await self._socket.serve(self._act)
         finally:
-            await self._end_sessions(tuple(self._sessions))
-        await self._socket.close(code=code, message=reason.encode(), drain=False)
-        if self._outbox.dropped:
-            _log.info("a WebSocket was too slow", dropped=dict(self._outbox.dropped))
+            ending = self._sessions.ending
+            for session in self._sessions:
+                self._sessions.forget(session.session_id)
+            await self._end(ending)
+        await self._socket.close(code, reason)
 
-    def _start(self, group: asyncio.TaskGroup, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Do `work` beside the receiving; it is cancelled when that ends."""
-        task = group.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+    def tell(self, message: ServerMessage) -> None:
+        """Send what nobody asked for, and what everybody should know."""
+        self._socket.push("told", message)
 
-    async def _send(self) -> None:
-        while True:
-            await self._socket.send_str(await self._outbox.next())
-
-    async def _receive(self, group: asyncio.TaskGroup) -> tuple[int, str]:
-        """Take messages until the socket is closed, or has to be: then with what is returned."""
-        async for frame in self._socket:
-            if frame.type is WSMsgType.ERROR:
-                break  # A broken frame: aiohttp has closed the socket, with the code that says why.
-            if frame.type is WSMsgType.TEXT:
-                await self._take(frame.data, group)
-            else:
-                self._refuse(MalformedMessage("a message is a text frame with JSON in it, not a binary one"), None)
-                self._malformed_in_a_row += 1
-            if self._malformed_in_a_row >= MAX_MALFORMED:
-                return WSCloseCode.POLICY_VIOLATION, f"{MAX_MALFORMED} malformed messages in a row"
-            if self._outbox:
-                # Of many frames that came at once, the replies to the first ones leave before the last.
-                await asyncio.sleep(0)
-            if self._outbox.is_overrun:
-                return WSCloseCode.POLICY_VIOLATION, "the replies are not read"
-        return WSCloseCode.OK, ""
-
-    async def _take(self, text: str, group: asyncio.TaskGroup) -> None:
-        try:
-            message, message_id = parse(text)
-        except MalformedMessage as error:
-            self._malformed_in_a_row += 1
-            self._refuse(error, error.message_id)
-            return
-        self._malformed_in_a_row = 0
-        seq = message.seq if isinstance(message, Input) else None
-        await self._answering(partial(self._act, message, message_id, group), message_id, seq)
-
-    async def _act(self, message: BrowserMessage, message_id: int | None, group: asyncio.TaskGroup) -> None:
+    async def _act(self, message: BrowserMessage, message_id: int | None) -> None:
         match message:
-            case Input():
-                session = await self._session(message.session_id, message.device_id)
-                self._start_input(session, message, message_id, group)
+            case Input() | ClipboardRequest():
+                self._start_input(await self._session(message.session_id, message.device_id), message, message_id)
             case Ping():
-                self._reply(Pong(), message_id)
+                self._socket.reply(Pong(), message_id)
             case Join() | BrowserOffer():
-                self._start_opening(message, message_id, group)
+                self._start_opening(message, message_id)
+            case Attach():
+                self._attach(message.session_id, message_id)
             case BrowserAnswer():
                 (await self._session(message.session_id)).accept_answer(message.sdp)
-                self._done(message_id)
+                self._socket.done(message_id)
             case TrickledCandidate():
                 candidate = parse_candidate(message.candidate)
                 (await self._session(message.session_id)).add_candidates(
@@ -155,35 +112,45 @@ class Connection:
                         mid=message.sdp_mid,
                     )
                 )
-                self._done(message_id)
+                self._socket.done(message_id)
             case KeyframeRequest():
                 (await self._session(message.session_id)).request_keyframe()
-                self._done(message_id)
+                self._socket.done(message_id)
             case SoundChoice():
                 (await self._session(message.session_id)).choose_sound(message.is_wanted)
-                self._done(message_id)
+                self._socket.done(message_id)
             case QualityChoice():
                 (await self._session(message.session_id)).choose_quality(message)
-                self._done(message_id)
+                self._socket.done(message_id)
             case StatsSubscription():
-                session = await self._session(message.session_id)
-                self._subscribe(session, message.period_ms, group)
-                self._done(message_id)
+                self._subscribe(await self._session(message.session_id), message.period_ms)
+                self._socket.done(message_id)
             case Leave():
                 await self._leave(message)
-                self._done(message_id)
+                self._socket.done(message_id)
             case _:
                 assert_never(message)
 
     # Sessions.
 
-    def _start_opening(self, message: Join | BrowserOffer, message_id: int | None, group: asyncio.TaskGroup) -> None:
+    def _start_opening(self, message: Join | BrowserOffer, message_id: int | None) -> None:
         """Open a session beside what else is said: a device may take seconds to show its first picture."""
-        if len(self._sessions) + len(self._openings) >= MAX_SESSIONS:
-            raise Conflict(f"one connection has at most {MAX_SESSIONS} sessions", code="too_many_sessions")
-        task = self._start(group, self._answering(partial(self._open, message, message_id), message_id))
+        self._require_room()
+        task = self._socket.start(self._socket.answering(partial(self._open, message, message_id), message_id))
         self._openings.add(task)
         task.add_done_callback(self._openings.discard)
+
+    def _require_room(self) -> None:
+        """Raises an error unless another session may be had on this socket."""
+        ends_at = self._caller.expires_at
+        if ends_at is not None and self._clock() >= ends_at:
+            raise Unauthorized(
+                "the token that opened this connection has expired: what it watches goes on, but another session needs "
+                "a connection with a new token",
+                code="token_expired",
+            )
+        if len(self._sessions) + len(self._openings) >= MAX_SESSIONS:
+            raise Conflict(f"one connection has at most {MAX_SESSIONS} sessions", code="too_many_sessions")
 
     async def _open(self, message: Join | BrowserOffer, message_id: int | None) -> None:
         reply: ServerMessage
@@ -193,117 +160,89 @@ class Connection:
         else:
             session, sdp = await self._service.answer(message.device_id, message.sdp, self._caller)
             reply = ServerAnswer(session.session_id, sdp)
-        self._sessions[session.session_id] = session
-        self._reply(reply, message_id)
-        self._unwatch[session.session_id] = session.watch(partial(self._changed, session))
+        self._sessions.add(session, ends_with_socket=True)
+        self._socket.reply(reply, message_id)
+        self._watch(session)
+
+    def _attach(self, session_id: str, message_id: int | None) -> None:
+        """Speak for a session that the same caller opened elsewhere."""
+        if session_id in self._sessions:
+            self._socket.done(message_id)
+            return
+        self._require_room()
+        session = self._service.session(session_id, self._caller)
+        self._sessions.add(session, ends_with_socket=False)
+        self._socket.done(message_id)
+        self._socket.push("session-state", StateChange("session", session_id, session.device_id, session.state, ""))
+        self._watch(session)
+
+    def _watch(self, session: SessionHandle) -> None:
+        self._sessions.when_forgotten(session.session_id, partial(self._unsubscribe, session.session_id))
+        self._sessions.when_forgotten(session.session_id, session.watch(partial(self._changed, session)))
 
     async def _session(self, session_id: str | None, device_id: str | None = None) -> SessionHandle:
         """The session that a message is for."""
-        if session_id is not None:
-            session = self._sessions.get(session_id)
-            if session is None:
-                raise NotFound(f"this connection has no session {session_id!r}", code="session_not_found")
-            return session
-        if not self._sessions and self._openings:
+        if session_id is None and not self._sessions and self._openings:
             # A browser trickles candidates right behind its offer, before it knows the session's id.
             await asyncio.wait(self._openings)
-        sessions = [one for one in self._sessions.values() if device_id is None or one.device_id == device_id]
-        if len(sessions) != 1:
-            whose = "this connection" if device_id is None else f"this connection with {device_id!r}"
-            raise Conflict(
-                f"{whose} has {len(sessions)} sessions: "
-                + ("sessionId must say which is meant" if sessions else "join or offer comes first"),
-                code="session_ambiguous" if sessions else "no_session",
-            )
-        return sessions[0]
+        return self._sessions.find(session_id, device_id)
 
     async def _leave(self, message: Leave) -> None:
         if message.session_id is None and message.device_id is not None:
-            await self._end_sessions(
-                tuple(key for key, session in self._sessions.items() if session.device_id == message.device_id)
-            )
+            if self._openings:
+                # What was asked for before is left too, though it is not there yet.
+                await asyncio.wait(self._openings)
+            await self._end([session for session in self._sessions if session.device_id == message.device_id])
         else:
-            await self._end_sessions(((await self._session(message.session_id)).session_id,))
+            await self._end([await self._session(message.session_id)])
 
-    async def _end_sessions(self, session_ids: tuple[str, ...]) -> None:
-        ending = [self._sessions[session_id] for session_id in session_ids]
-        for session_id in session_ids:
-            self._forget(session_id)
-        await asyncio.gather(*(session.aclose("the viewer left") for session in ending))
-
-    def _forget(self, session_id: str) -> None:
-        self._sessions.pop(session_id, None)
-        if (stop := self._unwatch.pop(session_id, None)) is not None:
-            stop()
-        if (task := self._statistics.pop(session_id, None)) is not None:
-            task.cancel()
+    async def _end(self, sessions: list[SessionHandle]) -> None:
+        for session in sessions:
+            self._sessions.forget(session.session_id)
+        await asyncio.gather(*(session.aclose("the viewer left") for session in sessions))
 
     def _changed(self, session: SessionHandle, change: StateChange) -> None:
-        self._push(f"{change.kind}-state", change)
+        self._socket.push(f"{change.kind}-state", change)
         if change.kind == "session" and change.state in ("failed", "closed"):
-            self._forget(session.session_id)
+            self._sessions.forget(session.session_id)
 
     # Input and statistics.
 
-    def _start_input(
-        self, session: SessionHandle, message: Input, message_id: int | None, group: asyncio.TaskGroup
-    ) -> None:
+    def _start_input(self, session: SessionHandle, message: Input | ClipboardRequest, message_id: int | None) -> None:
         if self._waiting_inputs >= MAX_WAITING_INPUTS:
             raise Conflict(f"{MAX_WAITING_INPUTS} inputs wait for their devices already", code="input_rejected")
         self._waiting_inputs += 1
-        self._start(
-            group, self._answering(partial(self._inject, session, message, message_id), message_id, message.seq)
-        )
+        work = partial(self._inject, session, message, message_id)
+        self._socket.start(self._socket.answering(work, message_id, message.seq))
 
-    async def _inject(self, session: SessionHandle, message: Input, message_id: int | None) -> None:
+    async def _inject(self, session: SessionHandle, message: Input | ClipboardRequest, message_id: int | None) -> None:
         received_at = time.monotonic()
+        seq = message.seq
         try:
-            injected_at = await session.inject(message.event)
+            if isinstance(message, Input):
+                injected_at = await session.inject(message.event)
+                self._socket.done(message_id)
+            else:
+                injected_at = await session.inject(
+                    ReadClipboard(lambda text: self._socket.reply(clipboard_answer(text, seq), message_id))
+                )
         finally:
             self._waiting_inputs -= 1
-        self._done(message_id)
-        if message.seq is not None:
+        if seq is not None:
             wall_clock = time.time() - (time.monotonic() - injected_at)
-            self._reply(InputAck(message.seq, wall_clock * 1000, (injected_at - received_at) * 1000), None)
+            self._socket.reply(InputAck(seq, wall_clock * 1000, (injected_at - received_at) * 1000), None)
 
-    def _subscribe(self, session: SessionHandle, period_ms: int, group: asyncio.TaskGroup) -> None:
-        if (task := self._statistics.pop(session.session_id, None)) is not None:
-            task.cancel()
+    def _subscribe(self, session: SessionHandle, period_ms: int) -> None:
+        self._unsubscribe(session.session_id)
         if period_ms:
             push = partial(self._push_statistics, session, period_ms / 1000)
-            pushing = self._start(group, self._answering(push, None))
-            self._statistics[session.session_id] = pushing
+            self._statistics[session.session_id] = self._socket.start(self._socket.answering(push, None))
+
+    def _unsubscribe(self, session_id: str) -> None:
+        if (task := self._statistics.pop(session_id, None)) is not None:
+            task.cancel()
 
     async def _push_statistics(self, session: SessionHandle, period: float) -> None:
         while True:
-            self._push("stats", Stats(session.session_id, session.statistics()))
+            self._socket.push("stats", Stats(session.session_id, session.statistics()))
             await asyncio.sleep(period)
-
-    # What is said.
-
-    async def _answering(
-        self, work: Callable[[], Awaitable[None]], message_id: int | None, seq: int | None = None
-    ) -> None:
-        """Do `work`; what cannot be done is said, and costs the other sessions of the socket nothing."""
-        try:
-            await work()
-        except SignalingError as error:
-            self._refuse(error, message_id, seq)
-        except CaptureError as error:
-            self._refuse(told(error), message_id, seq)
-        except Exception:
-            _log.exception("a message crashed")
-            self._refuse(INTERNAL_ERROR, message_id, seq)
-
-    def _done(self, message_id: int | None) -> None:
-        if message_id is not None:
-            self._reply(Ok(), message_id)
-
-    def _refuse(self, error: SignalingError, message_id: int | None, seq: int | None = None) -> None:
-        self._reply(Error(error.code, error.detail, error.retry_after, seq), message_id)
-
-    def _reply(self, message: ServerMessage, message_id: int | None) -> None:
-        self._outbox.reply(serialize(message, message_id))
-
-    def _push(self, kind: str, message: ServerMessage) -> None:
-        self._outbox.push(kind, serialize(message))

@@ -10,6 +10,7 @@
      ├── Conflict                 wrong_state, …           409
      ├── TooMany                  too_many_requests, …     429 with Retry-After
      ├── DeviceUnavailable        device_unavailable, …    503 with Retry-After
+     ├── KeysUnavailable          keys_unavailable         503
      └── Full                     too_many_viewers         503 with Retry-After
 
 `code` is stable and documented; the text names the value that was wrong and what is allowed.
@@ -81,6 +82,13 @@ class TooMany(SignalingError):
 class DeviceUnavailable(SignalingError):
     status = 503
     default_code = "device_unavailable"
+
+
+class KeysUnavailable(SignalingError):
+    """The token may be good, but the keys that would prove it cannot be fetched now."""
+
+    status = 503
+    default_code = "keys_unavailable"
 
 
 class Full(SignalingError):

@@ -2,16 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from signaling import websocket, whep
+from signaling import device_offers, device_socket, documentation, sessions_http, websocket, whep
+from signaling import tickets as tickets_http
+from signaling.bodies import DeviceBody, DeviceList, IceServers
 from signaling.guard import Authenticator, caller_of, guard
+from signaling.operations import Answer, Operation, Tag, add_operations, add_route, operation
 from signaling.origins import only_known_hosts, only_known_origins
+from signaling.other_operations import SOCKETS, WHEP
 from signaling.problems import problems
-from signaling.service import DeviceDescription, Service
+from signaling.service import Service
+from signaling.sessions_http import ice_servers, respond
+from signaling.tickets import Tickets
 
 MAX_BODY_SIZE = 128 * 1024
 """Bytes of a request; a description has at most half of that."""
@@ -23,22 +28,37 @@ def application(
     allowed_origins: Sequence[str] = (),
     loopback_only: bool = False,
     authenticator: Authenticator | None = None,
+    tickets: Tickets | None = None,
+    trusted_proxies: Sequence[str] = (),
 ) -> web.Application:
     """An application with the routes of `service`; more may be added to its router.
 
     Pages of `allowed_origins` (`https://phones.example.com`) may use it beside its own. With `loopback_only`, requests
     under names that are not this machine's are refused, since only the network guards it. With an `authenticator`
-    every request under `/api` needs a token.
+    every request under `/api` and `/ws` needs a token; `tickets` open WebSockets for pages that cannot send one. The
+    `X-Forwarded-For` of `trusted_proxies` (`10.0.0.0/8`) is believed.
     """
-    guards: list[Middleware] = [only_known_origins(allowed_origins), problems, guard(authenticator)]
+    guards: list[Middleware] = [
+        only_known_origins(allowed_origins, trusted_proxies),
+        problems,
+        guard(authenticator, tickets=tickets, trusted_proxies=trusted_proxies),
+    ]
     if loopback_only:
-        guards.insert(0, only_known_hosts(allowed_origins))
+        guards.insert(0, only_known_hosts(allowed_origins, trusted_proxies))
     app = web.Application(middlewares=guards, client_max_size=MAX_BODY_SIZE)
-    app.router.add_get("/api/media/devices", Listing(service).devices)
-    app.router.add_get("/api/media/devices/{device_id}", Listing(service).device)
-    app.router.add_get("/api/media/ice-servers", Listing(service).ice_servers)
+    listing = Listing(service)
+    add_route(app, "GET", "/api/media/devices", listing.devices)
+    add_route(app, "GET", "/api/media/devices/{device_id}", listing.device)
+    add_route(app, "GET", "/api/media/ice-servers", listing.ice_servers)
+    sessions_http.add_routes(app, service, websocket.connection_count)
+    device_offers.add_routes(app, service)
+    device_socket.add_routes(app, service)
     whep.add_routes(app, service)
     websocket.add_routes(app, service)
+    if tickets is not None:
+        tickets_http.add_routes(app, tickets)
+    documentation.add_routes(app, needs_token=authenticator is not None)
+    add_operations(app, WHEP | SOCKETS)
     return app
 
 
@@ -48,38 +68,38 @@ class Listing:
 
     service: Service
 
+    @operation(
+        Operation(
+            "listDevices",
+            "Every device",
+            Tag.DEVICES,
+            {200: Answer("Those that the caller may watch.", DeviceList)},
+        )
+    )
     async def devices(self, request: web.Request) -> web.Response:
-        """Every device that can be watched."""
-        devices = [_described(device) for device in await self.service.devices(caller_of(request))]
-        return web.json_response({"devices": devices, "total": len(devices)}, headers=_NO_STORE)
+        devices = [DeviceBody.of(device) for device in await self.service.devices(caller_of(request))]
+        return respond(DeviceList(devices=devices, total=len(devices)))
 
+    @operation(
+        Operation(
+            "describeDevice",
+            "One device",
+            Tag.DEVICES,
+            {200: Answer("How it is now.", DeviceBody)},
+            ("device_not_found",),
+        )
+    )
     async def device(self, request: web.Request) -> web.Response:
-        """One device, by its id, serial or name."""
         device = await self.service.device(request.match_info["device_id"], caller_of(request))
-        return web.json_response(_described(device), headers=_NO_STORE)
+        return respond(DeviceBody.of(device))
 
+    @operation(
+        Operation(
+            "listIceServers",
+            "STUN and TURN servers",
+            Tag.DEVICES,
+            {200: Answer("With credentials of the caller's own.", IceServers)},
+        )
+    )
     async def ice_servers(self, request: web.Request) -> web.Response:
-        """What the page puts into `RTCConfiguration`."""
-        return web.json_response({"iceServers": list(self.service.ice_servers(caller_of(request)))}, headers=_NO_STORE)
-
-
-_NO_STORE = {"Cache-Control": "no-store"}
-
-
-def _described(device: DeviceDescription) -> dict[str, Any]:
-    return {
-        "deviceId": device.device_id,
-        "name": device.name,
-        "serial": device.serial,
-        "origin": device.origin,
-        "model": device.model,
-        "state": device.state,
-        "captureMode": device.capture_mode,
-        "reason": device.reason,
-        "width": device.width,
-        "height": device.height,
-        "rotation": device.rotation,
-        "screen": device.screen,
-        "audio": device.audio,
-        "viewers": device.viewers,
-    }
+        return respond(IceServers(ice_servers=ice_servers(self.service, caller_of(request))))

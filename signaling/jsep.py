@@ -18,7 +18,7 @@ class Candidate:
     """A transport address that can be checked (RFC 8839 section 5.1); `.local` names never become one."""
 
     protocol: str
-    """`udp`; TCP candidates of browsers are active and nothing to connect to."""
+    """`udp`, or `tcp` for passive ones of our own: those of browsers are active and nothing to connect to."""
     address: str
     """An IPv4 or IPv6 address in text."""
     port: int
@@ -44,6 +44,8 @@ class TrickleFragment:
     end_of_candidates: bool
     mid: str | None = None
     """The m-section that the candidates belong to; everything is bundled, so it is only repeated."""
+    kind: str = "video"
+    """What that m-section is for: `audio`, `video` or `application`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,11 @@
 Browsers say who is asking in `Origin`. A page of another site could send requests to a service on the person's own
 machine (cross-site request forgery), also under a name of its own that it made point here (DNS rebinding), which `Host`
 gives away. Programs send no `Origin` and are not stopped.
+
+Behind a proxy that is trusted the page's host is the one that the proxy was asked for (`X-Forwarded-Host`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 
 from aiohttp import hdrs, web
@@ -14,22 +16,28 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from signaling.errors import Forbidden
+from signaling.networks import is_within
 from signaling.problems import Handler, problem_response
 
 _PREFLIGHT_SECONDS = 600
 _METHODS = "GET, HEAD, POST, PATCH, DELETE, OPTIONS"
-_REQUEST_HEADERS = "Authorization, Content-Type, If-Match"
-_RESPONSE_HEADERS = "Accept-Patch, Accept-Post, ETag, Link, Location, Retry-After"
+_REQUEST_HEADERS = "Authorization, Content-Type, If-Match, If-None-Match"
+_RESPONSE_HEADERS = (
+    "Accept-Patch, Accept-Post, Allow, Content-Disposition, ETag, Link, Location, Retry-After, WWW-Authenticate"
+)
 
 
-def only_known_origins(allowed_origins: Iterable[str]) -> Middleware:
-    """Refuses requests of other sites' pages with 403, and answers the CORS of the allowed ones (Fetch section 3.2)."""
+def only_known_origins(allowed_origins: Iterable[str], trusted_proxies: Sequence[str] = ()) -> Middleware:
+    """Refuses requests of other sites' pages with 403, and answers the CORS of the allowed ones (Fetch section 3.2).
+
+    A WebSocket begins with such a request and has no CORS: its origin is checked as all others are.
+    """
     allowed = frozenset(allowed_origins)
 
     @web.middleware
     async def known_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
         origin = request.headers.get(hdrs.ORIGIN)
-        if origin is None or _is_same(origin, request):
+        if origin is None or any(_is_same(origin, host) for host in _hosts(request, trusted_proxies)):
             return await handler(request)
         if origin not in allowed:
             return problem_response(
@@ -48,17 +56,19 @@ def only_known_origins(allowed_origins: Iterable[str]) -> Middleware:
     return known_origin
 
 
-def only_known_hosts(allowed_origins: Iterable[str]) -> Middleware:
-    """Refuses requests for a name that is neither this machine's, nor an address, nor that of an allowed origin."""
+def only_known_hosts(allowed_origins: Iterable[str], trusted_proxies: Sequence[str] = ()) -> Middleware:
+    """Refuses requests for a name that is neither this machine's, nor an address, nor that of an allowed origin.
+
+    For a service without tokens: where they are needed, a page under a name of its own has none to send.
+    """
     allowed = {URL(origin).host for origin in allowed_origins}
 
     @web.middleware
     async def known_host(request: web.Request, handler: Handler) -> web.StreamResponse:
-        host = _host_name(request.headers.get(hdrs.HOST))
-        if host is not None and not _is_own_name(host) and host not in allowed:
-            return problem_response(
-                Forbidden(f"this service is not {host[:100]!r}: use its address, or name the site in ALLOWED_ORIGINS")
-            )
+        for host in map(_host_name, _hosts(request, trusted_proxies)):
+            if not _is_own_name(host) and host not in allowed:
+                detail = f"this service is not {host[:100]!r}: use its address, or name the site in ALLOWED_ORIGINS"
+                return problem_response(Forbidden(detail))
         return await handler(request)
 
     return known_host
@@ -74,23 +84,29 @@ def _preflight_headers() -> CIMultiDict[str]:
     )
 
 
-def _is_same(origin: str, request: web.Request) -> bool:
-    """Whether the page came from here. A proxy may have ended TLS, so the scheme is not compared."""
+def _hosts(request: web.Request, trusted_proxies: Sequence[str]) -> list[str]:
+    """What the service was called: here, and where a trusted proxy says so, there. Old clients do not say."""
+    hosts = request.headers.getall(hdrs.HOST, [])
+    if is_within(request.remote or "", trusted_proxies):
+        # The last proxy appends what it was asked for.
+        hosts += [value.rpartition(",")[2].strip() for value in request.headers.getall(hdrs.X_FORWARDED_HOST, ())]
+    return hosts
+
+
+def _is_same(origin: str, host: str) -> bool:
+    """Whether the page came from there. A proxy may have ended TLS, so the scheme is not compared."""
     scheme, separator, authority = origin.partition("://")
-    host = request.headers.get(hdrs.HOST, "")
     if not separator or not host:
         return False
     default = {"http": ":80", "https": ":443"}.get(scheme, "")
     return authority.lower().removesuffix(default) == host.lower().removesuffix(default)
 
 
-def _host_name(header: str | None) -> str | None:
-    """The name in a `Host` header, without its port; None for old clients that send none."""
-    if header is None:
-        return None
-    if header.startswith("["):
-        return header[1:].partition("]")[0]
-    return header.partition(":")[0].lower().removesuffix(".")
+def _host_name(host: str) -> str:
+    """The name in a `Host` header, without its port."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0].lower().removesuffix(".")
 
 
 def _is_own_name(host: str) -> bool:

@@ -3,11 +3,11 @@
 `error` repeats the text for clients that read `{"error": …}`.
 """
 
-import json
 from collections.abc import Awaitable, Callable
 
 import structlog
 from aiohttp import hdrs, web
+from pydantic import BaseModel, ConfigDict
 
 from capture.errors import CaptureError, DeviceNotFound, InputRejected
 from signaling.errors import Conflict, DeviceUnavailable, NotFound, SignalingError, Unauthorized
@@ -18,6 +18,8 @@ DEVICE_RETRY_SECONDS = 5
 """When a device that does not answer may be tried again: adb has reconnected it by then, or will not soon."""
 
 INTERNAL_ERROR = SignalingError("something went wrong here; the service's log says what")
+
+PROBLEM_JSON = "application/problem+json"
 
 # Names of our own: http.HTTPStatus renames its phrases between Python versions.
 _STATUSES = {
@@ -39,6 +41,22 @@ _STATUSES = {
 }
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Problem(BaseModel):
+    """What is wrong with a request (RFC 9457)."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    title: str
+    """The status in words."""
+    status: int
+    code: str
+    """What is wrong, stable."""
+    detail: str
+    """The same in words: which value, and what is allowed."""
+    error: str
+    """The detail again."""
 
 
 def told(error: CaptureError) -> SignalingError:
@@ -70,7 +88,13 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         return problem_response(told(error))
     except web.HTTPException as error:
         return _of_aiohttp(error)
-    except Exception:
+    except web.RequestPayloadError:
+        # What aiohttp says of it may repeat the body.
+        return _response(400, "bad_request", "the body cannot be decoded: Content-Encoding or its length is wrong", {})
+    except Exception as error:
+        if isinstance(error, ConnectionError) and request.transport is None:
+            # It hung up in the middle of its body; this is what it is not told.
+            return _response(400, "bad_request", "the request ended early", {})
         _log.exception("a request crashed", method=request.method, route=_route(request))
         return problem_response(INTERNAL_ERROR)
 
@@ -88,11 +112,11 @@ def _of_aiohttp(error: web.HTTPException) -> web.StreamResponse:
 
 def _response(status: int, code: str, detail: str, headers: dict[str, str]) -> web.Response:
     title = _STATUSES[status][1] if status in _STATUSES else detail
-    body = {"title": title, "status": status, "code": code, "detail": detail, "error": detail}
+    problem = Problem(title=title, status=status, code=code, detail=detail, error=detail)
     return web.Response(
         status=status,
-        text=json.dumps(body),
-        content_type="application/problem+json",
+        text=problem.model_dump_json(),
+        content_type=PROBLEM_JSON,
         headers={"Cache-Control": "no-store", **headers},
     )
 

@@ -1,10 +1,15 @@
-"""WHEP (draft-ietf-wish-whep, with RFC 9725's rules): one POST starts watching, one DELETE ends it.
+"""WHEP (draft-ietf-wish-whep-03, with RFC 9725's rules): one POST starts watching, one DELETE ends it.
 
 POST    /api/media/whep/{deviceId}                offer -> 201, answer, Location, ETag, Link
+OPTIONS /api/media/whep/{deviceId}                -> 200, Accept-Post, Link
 PATCH   /api/media/whep/{deviceId}/{sessionId}    candidates -> 204; new ICE credentials -> 200
 DELETE  /api/media/whep/{deviceId}/{sessionId}    -> 200
+
+An offer without a codec of ours is answered 406 with a problem. The draft lets a server offer by a 406 too, which is
+told apart by its `application/sdp`; we never do: who offered no H.264 would not find it in an offer of ours.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -23,7 +28,11 @@ _ENDPOINT = "/api/media/whep/{device_id}"
 _SESSION = "/api/media/whep/{device_id}/{session_id}"
 _ACCEPT_PATCH = "Accept-Patch"
 _ACCEPT_POST = "Accept-Post"
+_FORWARDED_PREFIX = "X-Forwarded-Prefix"
 _NO_STORE = {hdrs.CACHE_CONTROL: "no-store"}
+
+# Nothing that begins with two slashes, which would name another host.
+_PREFIX = re.compile(r"(?:/[\w.~%-]{1,100}){1,10}", re.ASCII)
 
 
 def add_routes(app: web.Application, service: Service) -> None:
@@ -33,7 +42,7 @@ def add_routes(app: web.Application, service: Service) -> None:
     router.add_post(_ENDPOINT, whep.start)
     router.add_get(_ENDPOINT, _nothing, allow_head=False)
     router.add_head(_ENDPOINT, _here)
-    router.add_options(_ENDPOINT, _endpoint_options)
+    router.add_options(_ENDPOINT, whep.options)
     router.add_patch(_SESSION, whep.change)
     router.add_delete(_SESSION, whep.end)
     router.add_get(_SESSION, whep.get, allow_head=False)
@@ -53,12 +62,26 @@ class Whep:
         caller = caller_of(request)
         session, answer = await self._service.answer(request.match_info["device_id"], offer, caller)
         headers = CIMultiDict(_NO_STORE)
-        headers[hdrs.LOCATION] = f"{request.rel_url.raw_path}/{session.session_id}"
+        headers[hdrs.LOCATION] = f"{_outer_path(request)}/{session.session_id}"
         headers[hdrs.ETAG] = session.etag
         headers[_ACCEPT_PATCH] = TRICKLE_FRAGMENT
         for link in ice_server_links(self._service.ice_servers(caller)):
             headers.add(hdrs.LINK, link)
-        return web.Response(status=201, text=answer, content_type=SDP, headers=headers)
+        return _content(answer, SDP, headers, status=201)
+
+    async def options(self, request: web.Request) -> web.Response:
+        """OPTIONS of the endpoint: what may be posted, and the ICE servers.
+
+        Some WebRTC stacks have to know the servers before they offer. A browser that asks whether a page may post
+        learns them from the answer to the POST (RFC 9725 section 4.6).
+        """
+        headers = CIMultiDict(_NO_STORE)
+        headers[_ACCEPT_POST] = SDP
+        headers[hdrs.ALLOW] = "OPTIONS, GET, HEAD, POST"
+        if hdrs.ACCESS_CONTROL_REQUEST_METHOD not in request.headers:
+            for link in ice_server_links(self._service.ice_servers(caller_of(request))):
+                headers.add(hdrs.LINK, link)
+        return web.Response(headers=headers)
 
     async def change(self, request: web.Request) -> web.Response:
         """PATCH to the session: trickled candidates, or an ICE restart where the credentials are new."""
@@ -69,12 +92,10 @@ class Whep:
         if fragment.credentials is None or fragment.credentials.username_fragment == session.remote_username_fragment:
             session.add_candidates(fragment)
             return web.Response(status=204)
-        ours = session.restart_ice(fragment)
-        return web.Response(
-            text=serialize_trickle_fragment(replace(ours, mid=fragment.mid)),
-            content_type=TRICKLE_FRAGMENT,
-            headers={**_NO_STORE, hdrs.ETAG: session.etag},
-        )
+        ours = replace(session.restart_ice(fragment), mid=fragment.mid, kind=fragment.kind)
+        headers = CIMultiDict(_NO_STORE)
+        headers[hdrs.ETAG] = session.etag
+        return _content(serialize_trickle_fragment(ours), TRICKLE_FRAGMENT, headers)
 
     async def end(self, request: web.Request) -> web.Response:
         """DELETE of the session: everything it held is free when this is answered."""
@@ -89,7 +110,7 @@ class Whep:
     async def head(self, request: web.Request) -> web.Response:
         """HEAD of the session."""
         self._session(request)
-        return await _here(request)
+        return web.Response()
 
     def _session(self, request: web.Request) -> SessionHandle:
         session = self._service.session(request.match_info["session_id"], caller_of(request))
@@ -117,17 +138,25 @@ async def _nothing(_: web.Request) -> web.Response:
 
 
 async def _here(_: web.Request) -> web.Response:
-    return web.Response()
-
-
-async def _endpoint_options(_: web.Request) -> web.Response:
-    headers = {_ACCEPT_POST: SDP, hdrs.ALLOW: "OPTIONS, GET, HEAD, POST"}
-    return web.Response(status=204, headers=headers)
+    # By this media type a player recognises that an address is to be played with WHEP.
+    return web.Response(content_type=SDP)
 
 
 async def _session_options(_: web.Request) -> web.Response:
     headers = {_ACCEPT_PATCH: TRICKLE_FRAGMENT, hdrs.ALLOW: "OPTIONS, GET, HEAD, PATCH, DELETE"}
-    return web.Response(status=204, headers=headers)
+    return web.Response(headers=headers)
+
+
+def _content(text: str, content_type: str, headers: CIMultiDict[str], *, status: int = 200) -> web.Response:
+    """Without a charset, which neither type has a parameter for and strict players do not expect."""
+    headers[hdrs.CONTENT_TYPE] = content_type
+    return web.Response(status=status, body=text.encode(), headers=headers)
+
+
+def _outer_path(request: web.Request) -> str:
+    """The request's path as the client knows it: a proxy that took a prefix away says which one."""
+    prefix = request.headers.get(_FORWARDED_PREFIX, "").rstrip("/")
+    return f"{prefix if _PREFIX.fullmatch(prefix) else ''}{request.rel_url.raw_path}"
 
 
 async def _body(request: web.Request, content_type: str, accepts: str) -> str:

@@ -3,9 +3,14 @@
 pytest_plugins = [
     "tests.fixtures.adb",
     "tests.fixtures.browser",
+    "tests.fixtures.consul",
+    "tests.fixtures.coturn",
     "tests.fixtures.demo_phone",
     "tests.fixtures.docker",
     "tests.fixtures.link",
     "tests.fixtures.media",
+    "tests.fixtures.nginx",
+    "tests.fixtures.rabbitmq",
+    "tests.fixtures.redis",
     "tests.fixtures.service",
 ]

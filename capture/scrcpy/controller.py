@@ -1,10 +1,6 @@
-"""Touches, keys and text by scrcpy's server.
+"""Input by scrcpy's server.
 
-What the device's virtual keyboard has is typed; any other text goes through the clipboard, is pasted, and what the
-clipboard held before is put back:
-
-    us      get clipboard, set clipboard and paste            a while later: set clipboard
-    device  < its text                < clipboard set
+What the device's virtual keyboard has is typed; any other text is pasted, see `DeviceClipboard`.
 """
 
 import asyncio
@@ -14,24 +10,30 @@ from typing import Final, Protocol
 
 from capture.adb.client import AdbClient
 from capture.adb.screen import SCREEN_SIZE_AGE, read_screen_size
-from capture.errors import AdbError, AdbTimeout, InputRejected
-from capture.input_events import InputEvent, Key, KeyAction, Text, Touch, VideoSize
+from capture.errors import AdbError, InputRejected
+from capture.input_events import (
+    InputEvent,
+    Key,
+    KeyAction,
+    ReadClipboard,
+    Rotate,
+    Scroll,
+    Swipe,
+    Text,
+    Touch,
+    VideoSize,
+    WriteClipboard,
+)
 from capture.input_queue import InputQueue, WaitingInput
-from capture.scrcpy.control_message import get_clipboard, set_clipboard
-from capture.scrcpy.input_messages import HeldInput, check_key_code, check_text, is_typed, typed_text
+from capture.scrcpy.control_message import rotate_device
+from capture.scrcpy.device_clipboard import DeviceClipboard
+from capture.scrcpy.input_messages import HeldInput, check_key_code, check_text, is_typed, scrolled, typed_text
+from capture.scrcpy.swipes import Swipes
+from capture.scrcpy.version import ScrcpyVersion
 from capture.scrcpy.wire import Clipboard, ClipboardSet, DeviceMessage
 
 LONG_PRESS: Final = 0.6
 """Seconds: longer than any Android waits before it takes a press for a long one."""
-
-PASTE_TIMEOUT: Final = 5.0
-"""Seconds that the device has to take a text into its clipboard."""
-
-PASTE_PAUSE: Final = 0.2
-"""Seconds between two pastes: an app reads the clipboard a little after it was told to."""
-
-RESTORE_AFTER: Final = 1.0
-"""Seconds after the last paste, when the clipboard gets back what it held before."""
 
 
 class ControlConnection(Protocol):
@@ -58,26 +60,22 @@ class ScrcpyController:
     The server does not say when it has taken a touch, so that is the moment at which it is on its way.
     """
 
-    def __init__(self, client: AdbClient, serial: str, connection: ControlConnection) -> None:
+    def __init__(self, client: AdbClient, serial: str, connection: ControlConnection, version: ScrcpyVersion) -> None:
+        """`version` is the server's."""
         self.video_size: VideoSize | None = None
         """The size of the video that the device sends now; whoever gets the video keeps it up to date."""
         self._client = client
         self._serial = serial
         self._connection = connection
+        self._version = version
         self._waiting = InputQueue(serial, _fits)
         self._held = HeldInput()
         self._screen: VideoSize | None = None
         self._screen_read_at = float("-inf")
         self._reader: asyncio.Task[None] | None = None
         self._pressed: dict[asyncio.TimerHandle, WaitingInput] = {}
-        self._pasted: WaitingInput | None = None
-        self._sequence = 0
-        self._paste_timer: asyncio.TimerHandle | None = None
-        """Runs while a paste is under way and while the next one has to wait."""
-        self._restore_timer: asyncio.TimerHandle | None = None
-        self._former: str | None = None
-        """What the clipboard held before the first of the last pastes; None when it holds nothing of ours."""
-        self._asks_former = False
+        self._clipboard = DeviceClipboard(serial, connection.send, self._flush)
+        self._swipes = Swipes(self._draw)
         self._is_closed = False
 
     @property
@@ -94,7 +92,7 @@ class ScrcpyController:
         if not self._is_closed:
             self._is_closed = True
             self._connection.send(self._held.release(self.video_size))
-            self._restore()
+            self._clipboard.restore()
             self.disconnected()
         if self._reader is not None:
             self._reader.cancel()
@@ -103,12 +101,8 @@ class ScrcpyController:
     def message(self, message: DeviceMessage) -> None:
         """The device answers."""
         match message:
-            case Clipboard():
-                if self._asks_former:
-                    self._former = message.text
-            case ClipboardSet():
-                if self._pasted is not None and message.sequence == self._sequence:
-                    self._paste_taken(self._pasted)
+            case Clipboard() | ClipboardSet():
+                self._clipboard.message(message)
 
     def writable(self) -> None:
         """The connection takes messages again."""
@@ -117,15 +111,10 @@ class ScrcpyController:
     def disconnected(self) -> None:
         """There is no server any more: nobody waits for it."""
         self._is_closed = True
-        waiting = [*self._pressed.values(), *self._waiting.clear()]
-        if self._pasted is not None:
-            waiting.append(self._pasted)
-            self._pasted = None
-        for timer in (*self._pressed, self._paste_timer, self._restore_timer):
-            if timer is not None:
-                timer.cancel()
+        waiting = [*self._pressed.values(), *self._swipes.stop(), *self._clipboard.stop(), *self._waiting.clear()]
+        for timer in self._pressed:
+            timer.cancel()
         self._pressed.clear()
-        self._paste_timer = self._restore_timer = None
         for one in waiting:
             one.fail(self._no_longer_controlled())
 
@@ -138,7 +127,7 @@ class ScrcpyController:
         match event:  # What can never be injected need not wait to hear it.
             case Key():
                 check_key_code(event.key_code)
-            case Text():
+            case Text() | WriteClipboard():
                 check_text(event)
         taken = self._waiting.add(event)
         self._flush()
@@ -149,10 +138,9 @@ class ScrcpyController:
         while self._waiting and not self._connection.is_full:
             waiting = self._waiting.first
             event = waiting.event
-            if isinstance(event, Touch) and event.relative_to is None and not self._knows_screen():
+            if isinstance(event, Touch | Scroll | Swipe) and event.relative_to is None and not self._knows_screen():
                 return
-            is_pasted = isinstance(event, Text) and not is_typed(event.text)
-            if is_pasted and self._paste_timer is not None:
+            if _needs_clipboard(event) and self._clipboard.is_busy:
                 return
             self._waiting.pop()
             try:
@@ -163,9 +151,14 @@ class ScrcpyController:
     def _send(self, waiting: WaitingInput) -> None:
         match waiting.event:
             case Touch() as touch:
-                if self.video_size is None:
-                    raise InputRejected(f"device {self._serial!r} sends no video yet: touches are places in it")
-                self._connection.send(self._held.touch(touch, self.video_size, self._screen))
+                self._draw(touch)
+            case Scroll() as scroll:
+                self._connection.send(scrolled(scroll, self._video(), self._screen, self._version))
+            case Swipe() as swipe:
+                self._swipes.begin(swipe, waiting)
+                return
+            case Rotate():
+                self._connection.send(rotate_device())
             case Key(key_code, KeyAction.PRESS):
                 self._connection.send(self._held.key_down(key_code) + self._held.key_up(key_code))
             case Key(key_code, KeyAction.DOWN):
@@ -179,9 +172,23 @@ class ScrcpyController:
             case Text(text) if is_typed(text):
                 self._connection.send(typed_text(text))
             case Text(text):
-                self._paste(text, waiting)
+                self._clipboard.paste(text, waiting)
+                return
+            case WriteClipboard(text):
+                self._clipboard.write(text, waiting)
+                return
+            case ReadClipboard() as event:
+                self._clipboard.read(event, waiting)
                 return
         waiting.succeed(time.monotonic())
+
+    def _draw(self, touch: Touch) -> None:
+        self._connection.send(self._held.touch(touch, self._video(), self._screen))
+
+    def _video(self) -> VideoSize:
+        if self.video_size is None:
+            raise InputRejected(f"device {self._serial!r} sends no video yet: touches are places in it")
+        return self.video_size
 
     def _release_later(self, key_code: int, waiting: WaitingInput) -> None:
         def release() -> None:
@@ -192,51 +199,6 @@ class ScrcpyController:
 
         timer = asyncio.get_running_loop().call_later(LONG_PRESS, release)
         self._pressed[timer] = waiting
-
-    # The clipboard.
-
-    def _paste(self, text: str, waiting: WaitingInput) -> None:
-        self._sequence += 1
-        self._pasted = waiting
-        message = set_clipboard(text, sequence=self._sequence, paste=True)
-        if self._former is None:
-            # A device with an empty clipboard does not answer this, but it answers in order: when the text is set, what
-            # was there before has been told.
-            self._former = ""
-            self._asks_former = True
-            message = get_clipboard() + message
-        if self._restore_timer is not None:
-            self._restore_timer.cancel()
-        self._connection.send(message)
-        self._paste_timer = asyncio.get_running_loop().call_later(PASTE_TIMEOUT, self._paste_failed, waiting)
-
-    def _paste_taken(self, waiting: WaitingInput) -> None:
-        self._pasted = None
-        self._asks_former = False
-        waiting.succeed(time.monotonic())
-        loop = asyncio.get_running_loop()
-        if self._paste_timer is not None:
-            self._paste_timer.cancel()
-        self._paste_timer = loop.call_later(PASTE_PAUSE, self._paste_over)
-        self._restore_timer = loop.call_later(RESTORE_AFTER, self._restore)
-
-    def _paste_failed(self, waiting: WaitingInput) -> None:
-        self._pasted = None
-        self._former = None
-        self._asks_former = False
-        waiting.fail(AdbTimeout(f"device {self._serial!r} did not take a text within {PASTE_TIMEOUT:g} s"))
-        self._paste_over()
-
-    def _paste_over(self) -> None:
-        self._paste_timer = None
-        self._flush()
-
-    def _restore(self) -> None:
-        """Put back into the clipboard what was there; what we pasted may be a password, so nothing is put back too."""
-        self._restore_timer = None
-        if self._former is not None:
-            self._connection.send(set_clipboard(self._former))
-            self._former = None
 
     # The screen's size, for touches in its pixels.
 
@@ -256,6 +218,12 @@ class ScrcpyController:
         finally:
             self._reader = None
         self._flush()
+
+
+def _needs_clipboard(event: InputEvent) -> bool:
+    if isinstance(event, Text):
+        return not is_typed(event.text)
+    return isinstance(event, WriteClipboard | ReadClipboard)
 
 
 def _fits(text: Text) -> bool:

@@ -6,7 +6,7 @@ from typing import Final
 
 from capture.adb.screen import place_on_screen
 from capture.errors import InputRejected
-from capture.input_events import Text, Touch, TouchAction, VideoSize
+from capture.input_events import Scroll, Text, Touch, TouchAction, VideoSize, WriteClipboard
 from capture.scrcpy.control_message import (
     LONGEST_CLIPBOARD,
     LONGEST_INJECTED_TEXT,
@@ -14,9 +14,12 @@ from capture.scrcpy.control_message import (
     KeyMotion,
     MotionAction,
     inject_keycode,
+    inject_scroll,
     inject_text,
     inject_touch,
 )
+from capture.scrcpy.swipes import SWIPE_POINTERS
+from capture.scrcpy.version import ScrcpyVersion
 
 LARGEST_KEY_CODE: Final = 9999
 
@@ -25,6 +28,8 @@ LARGEST_POINTER_ID: Final = 2**31 - 1
 
 LONGEST_TYPED: Final = 2000
 """Characters that are typed one by one; a longer text is pasted."""
+
+_MOST_SCROLLS: Final = 128
 
 _MOTION: Final = {TouchAction.DOWN: MotionAction.DOWN, TouchAction.MOVE: MotionAction.MOVE}
 
@@ -79,8 +84,8 @@ def is_typed(text: str) -> bool:
     return len(text) <= LONGEST_TYPED and all(character in "\n\t" or " " <= character <= "~" for character in text)
 
 
-def check_text(text: Text) -> None:
-    """Raise `InputRejected` for a text that can be neither typed nor pasted."""
+def check_text(text: Text | WriteClipboard) -> None:
+    """Raise `InputRejected` for a text that neither can be typed nor fits the clipboard."""
     try:
         size = len(text.text.encode())
     except UnicodeEncodeError as error:
@@ -95,6 +100,20 @@ def typed_text(text: str) -> bytes:
     """The messages that type `text`, which `is_typed`."""
     pieces = (text[at : at + LONGEST_INJECTED_TEXT] for at in range(0, len(text), LONGEST_INJECTED_TEXT))
     return b"".join(map(inject_text, pieces))
+
+
+def scrolled(scroll: Scroll, video: VideoSize, screen: VideoSize | None, version: ScrcpyVersion) -> bytes:
+    """The messages that turn the wheel; several where one cannot tell so many notches. Raises as `place_on_video`."""
+    if not (math.isfinite(scroll.right) and math.isfinite(scroll.down)):
+        raise InputRejected(f"({scroll.right}, {scroll.down}) is no turn of a wheel: both must be finite numbers")
+    x, y = place_on_video(Touch(TouchAction.TAP, scroll.x, scroll.y, scroll.relative_to), video, screen)
+    count = math.ceil(max(abs(scroll.right), abs(scroll.down)) / version.scroll_range)
+    if not count:
+        return b""
+    if count > _MOST_SCROLLS:
+        raise InputRejected(f"({scroll.right:g}, {scroll.down:g}) is more than a wheel turns at once")
+    # Android's AXIS_VSCROLL counts upwards.
+    return count * inject_scroll(x, y, video, scroll.right / count, -scroll.down / count, version)
 
 
 class HeldInput:
@@ -115,20 +134,20 @@ class HeldInput:
     def touch(self, touch: Touch, video: VideoSize, screen: VideoSize | None) -> bytes:
         """The messages for `touch`; raises `InputRejected` for what the device cannot take."""
         pointer_id = touch.pointer_id
-        if not 0 <= pointer_id <= LARGEST_POINTER_ID:
+        if not (0 <= pointer_id <= LARGEST_POINTER_ID or pointer_id in SWIPE_POINTERS):
             raise InputRejected(f"pointerId {pointer_id} is out of range: 0 to {LARGEST_POINTER_ID} are allowed")
         if pointer_id not in self._fingers and len(self._fingers) >= MOST_POINTERS:
             raise InputRejected(f"pointerId {pointer_id}: {MOST_POINTERS} fingers are on the screen already")
         x, y = place_on_video(touch, video, screen)
         match touch.action:
             case TouchAction.TAP:
-                down = inject_touch(MotionAction.DOWN, pointer_id, x, y, video)
+                down = inject_touch(MotionAction.DOWN, pointer_id, x, y, video, pressure=touch.pressure)
                 return down + self._lift(pointer_id, x, y, video)
             case TouchAction.UP:
                 return self._lift(pointer_id, x, y, video)
             case TouchAction.DOWN | TouchAction.MOVE:
                 self._fingers[pointer_id] = (x, y)
-                return inject_touch(_MOTION[touch.action], pointer_id, x, y, video)
+                return inject_touch(_MOTION[touch.action], pointer_id, x, y, video, pressure=touch.pressure)
 
     def key_down(self, key_code: int, repeat: int = 0) -> bytes:
         """The message for a key that goes down, or is held for the `repeat`-th time."""

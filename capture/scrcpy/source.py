@@ -122,7 +122,7 @@ class ScrcpySource:
         self._serial = serial
         self._options = options
         self._session = ScrcpySession(self, client, serial, server)
-        self._controller = ScrcpyController(client, serial, self._session)
+        self._controller = ScrcpyController(client, serial, self._session, server.version)
         self._facts = SourceFacts(
             kind="scrcpy",
             reason=f"scrcpy's server {server.version}: the phone's own encoder, with its clock and keyframes on demand",

@@ -81,6 +81,10 @@ class Outlet(Protocol):
         ...
 
 
+def _ignore() -> None:
+    pass
+
+
 class Viewer:
     """Sends pictures to one receiver. Everything here is synchronous and never waits."""
 
@@ -93,8 +97,12 @@ class Viewer:
         estimator: BandwidthEstimator,
         lagging: Callable[["Viewer", str], None],
         audio: AudioTrack | None = None,
+        first_picture: Callable[[], None] = _ignore,
     ) -> None:
-        """`lagging(viewer, reason)` is called when the viewer needs a keyframe or a replay to go on."""
+        """`lagging(viewer, reason)` is called when the viewer needs a keyframe or a replay to go on.
+
+        `first_picture` is called when there is a first one for it.
+        """
         self.audio = AudioSender(audio, dtls, outlet.buffer) if audio is not None else None
         """Sends it the sound; None when it takes none."""
         numbers = estimator.numbers_packets
@@ -124,6 +132,7 @@ class Viewer:
         self._dtls = dtls
         self._outlet = outlet
         self._lagging = lagging
+        self._first_picture = first_picture
         self._sender = VideoSender(track, dtls, outlet.buffer, estimator)
         self._history = self._sender.history
         self._budget = self._sender.budget
@@ -379,6 +388,8 @@ class Viewer:
             self._outlet.attend(self)
 
     def _took(self, picture: Picture, octets: int, timestamp: int) -> None:
+        if self.last_timestamp is None:
+            self._first_picture()
         self.picture_number = picture.number
         self.last_timestamp = timestamp
         if picture.is_keyframe:

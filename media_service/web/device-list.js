@@ -1,6 +1,9 @@
 // @ts-check
 /** The phones that the service knows, kept up to date and shown as links, or as one select where the page is narrow. */
 
+import { Refusal } from "./refusal.js";
+import { Token } from "./token.js";
+
 /**
  * @typedef {object} Device
  * @property {string} deviceId
@@ -20,6 +23,7 @@ export class DeviceList extends EventTarget {
   #address;
   #list;
   #select;
+  #token;
   #shown = "";
   #isLoading = false;
 
@@ -28,14 +32,18 @@ export class DeviceList extends EventTarget {
   /** Why the list is not known; empty when it is. */
   problem = "";
   isKnown = false;
+  /** What the service said when it wanted a token, or another one; null while it takes the one there is. */
+  unauthorized = /** @type {Refusal | null} */ (null);
 
   /**
    * @param {URL} address
    * @param {HTMLUListElement} list
    * @param {HTMLSelectElement} select
+   * @param {Token} [token]
    */
-  constructor(address, list, select) {
+  constructor(address, list, select, token = new Token()) {
     super();
+    this.#token = token;
     this.#address = address;
     this.#list = list;
     this.#select = select;
@@ -50,19 +58,27 @@ export class DeviceList extends EventTarget {
     document.addEventListener("visibilitychange", () => document.hidden || this.load());
   }
 
+  /** @returns {Promise<void>} */
   async load() {
     if (this.#isLoading) return;
     this.#isLoading = true;
+    const asked = this.#token.value;
     try {
-      const response = await fetch(this.#address, { signal: AbortSignal.timeout(TIMEOUT_MS) });
-      if (!response.ok) throw new Error(`the service answered ${response.status}`);
+      const signal = AbortSignal.timeout(TIMEOUT_MS);
+      const response = await fetch(this.#address, { headers: this.#token.headers(), signal });
+      if (!response.ok) throw await Refusal.read(response);
       this.devices = (await response.json()).devices;
       this.problem = "";
+      this.unauthorized = null;
       this.isKnown = true;
     } catch (error) {
-      this.problem = error instanceof TypeError ? "It cannot be reached." : String(error);
+      const words = error instanceof Refusal ? error.message : String(error);
+      this.problem = error instanceof TypeError ? "It cannot be reached." : words;
+      this.unauthorized = error instanceof Refusal && error.status === 401 ? error : null;
     }
     this.#isLoading = false;
+    // What a token of before was told is of no interest.
+    if (asked !== this.#token.value) return this.load();
     this.dispatchEvent(new Event("change"));
   }
 

@@ -3,13 +3,18 @@
 
 import { DeviceList, words } from "./device-list.js";
 import { PhoneViewerElement } from "./phone-viewer.js";
+import { Token, keepToken, takeToken } from "./token.js";
+import { TokenForm } from "./token-form.js";
 
 const viewer = /** @type {PhoneViewerElement} */ (document.querySelector("phone-viewer"));
 const empty = /** @type {HTMLElement} */ (document.querySelector(".empty"));
+const form = new TokenForm(/** @type {HTMLFormElement} */ (document.querySelector(".access")));
+const token = new Token();
 const list = new DeviceList(
   new URL("./api/media/devices", import.meta.url),
   /** @type {HTMLUListElement} */ (document.querySelector("nav ul")),
   /** @type {HTMLSelectElement} */ (document.querySelector("nav select")),
+  token,
 );
 
 /** @returns {string | null} */
@@ -35,13 +40,20 @@ function watch() {
   const called = known ? words(known)[0] : device;
   document.title = called ? `${called} – Cloud phones` : "Cloud phones";
   list.show(device);
-  showEmpty(device === null);
+  // What is watched goes on with a token that has ended; another one is asked for when nothing can be watched.
+  const refusal = ["idle", "unavailable"].includes(viewer.viewer.state) ? list.unauthorized : null;
+  if (refusal) form.show(refusal);
+  else form.hide();
+  showEmpty(device === null, refusal !== null);
 }
 
-/** @param {boolean} isEmpty */
-function showEmpty(isEmpty) {
-  viewer.hidden = isEmpty;
-  empty.hidden = !isEmpty || !(list.isKnown || list.problem);
+/**
+ * @param {boolean} isEmpty
+ * @param {boolean} isRefused
+ */
+function showEmpty(isEmpty, isRefused) {
+  viewer.hidden = isEmpty || isRefused;
+  empty.hidden = !isEmpty || isRefused || !(list.isKnown || list.problem);
   const [title, text] = list.problem
     ? ["The service does not answer", `${list.problem} This page goes on asking.`]
     : ["No phone is connected", "Connect one with “adb connect HOST:PORT” where the service runs: it appears here."];
@@ -50,6 +62,24 @@ function showEmpty(isEmpty) {
   words.textContent = text;
 }
 
+/** @param {string} value */
+function useToken(value) {
+  token.value = value;
+  viewer.token = value;
+}
+
+form.addEventListener("token", (event) => {
+  const { detail: value } = /** @type {CustomEvent<string>} */ (event);
+  keepToken(value);
+  useToken(value);
+  list.load();
+});
+// A link with another token, opened where the page is already.
+addEventListener("hashchange", () => {
+  useToken(takeToken());
+  list.load();
+});
+viewer.viewer.addEventListener("state", () => list.unauthorized && watch());
 list.addEventListener("change", watch);
 list.addEventListener("choose", (event) => {
   const address = new URL(location.href);
@@ -64,6 +94,7 @@ addEventListener("keydown", (event) => {
   if (event.key === "i" && !isTyping && !event.ctrlKey && !event.metaKey && !event.altKey) viewer.toggleStatistics();
 });
 
+useToken(takeToken());
 // A phone that the address names is watched without waiting for the list.
 watch();
 list.load();

@@ -7,7 +7,8 @@
  *
  * Attributes: `device`; `api`, the API's address, by default beside this module; `width` and `height`, the phone's
  * shape before its first picture; `statistics`, present while the numbers are open; `muted`, present while the sound is
- * off, as it is until the user turns it on, now or the last time. It fills the box that the page gives it.
+ * off, as it is until the user turns it on, now or the last time; `token`, where the service wants to know who watches:
+ * the property of that name leaves it out of the document. It fills the box that the page gives it.
  */
 
 import { icons } from "./icons.js";
@@ -121,7 +122,7 @@ template.innerHTML = `
 `;
 
 export class PhoneViewerElement extends HTMLElement {
-  static observedAttributes = ["device", "width", "height", "statistics", "muted"];
+  static observedAttributes = ["device", "width", "height", "statistics", "muted", "token"];
 
   #root = this.attachShadow({ mode: "open" });
   /** @type {PhoneViewer | null} */
@@ -130,6 +131,9 @@ export class PhoneViewerElement extends HTMLElement {
   #still;
   #panel;
   #quality;
+  #token = "";
+  /** From `connectedCallback` on: an element that is on the page before this module is told of its attributes first. */
+  #isPlaced = false;
   #capture = { mode: "", reason: "" };
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #countdown;
@@ -168,11 +172,14 @@ export class PhoneViewerElement extends HTMLElement {
   }
 
   connectedCallback() {
+    this.#isPlaced = true;
+    this.#takeEarlyToken();
     this.#shape();
     this.#watch();
   }
 
   disconnectedCallback() {
+    this.#isPlaced = false;
     clearInterval(this.#countdown);
     this.#viewer?.stop();
   }
@@ -181,8 +188,9 @@ export class PhoneViewerElement extends HTMLElement {
   attributeChangedCallback(name) {
     if (name === "statistics") return this.#showStatistics();
     if (name === "muted") return this.#mute();
+    if (name === "token") return void (this.token = this.getAttribute("token") ?? "");
     if (name !== "device") return this.#shape();
-    if (this.isConnected) this.#watch();
+    if (this.#isPlaced) this.#watch();
   }
 
   /** Opens or closes the numbers. */
@@ -199,6 +207,24 @@ export class PhoneViewerElement extends HTMLElement {
     this.toggleAttribute("muted", muted);
   }
 
+  /** What says to the service who watches; a new one is used from the next request on. */
+  get token() {
+    return this.#token;
+  }
+
+  set token(token) {
+    this.#token = token;
+    if (this.#viewer) this.#viewer.token = token;
+  }
+
+  /** A page that was faster than this module has given its token to an element that was none yet. */
+  #takeEarlyToken() {
+    if (!Object.hasOwn(this, "token")) return;
+    const token = this.token;
+    Reflect.deleteProperty(this, "token");
+    this.token = token;
+  }
+
   #mute() {
     // Before there is a viewer the attribute only waits to be read.
     if (this.#viewer) this.#viewer.muted = this.muted;
@@ -206,8 +232,8 @@ export class PhoneViewerElement extends HTMLElement {
 
   #createViewer() {
     const api = this.getAttribute("api");
-    const options = { surface: this.#find(".screen"), keyboard: this.#keyboard, ...(api ? { api } : {}) };
-    const viewer = new PhoneViewer(this.#video, options);
+    const options = { surface: this.#find(".screen"), keyboard: this.#keyboard, token: this.#token };
+    const viewer = new PhoneViewer(this.#video, { ...options, ...(api ? { api } : {}) });
     viewer.addEventListener("state", () => this.#showState());
     // The first picture of a join may be seconds old, and what follows runs in fast-forward until it is live.
     viewer.addEventListener("picture", () => {

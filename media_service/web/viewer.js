@@ -16,6 +16,7 @@ import { awaitPictureAfter, followPictures } from "./pictures.js";
 import { Refusal } from "./refusal.js";
 import { Sound } from "./sound.js";
 import { Sample, measure } from "./statistics.js";
+import { Token } from "./token.js";
 import { TouchInput } from "./touch.js";
 import { TypingInput } from "./typing.js";
 import { WhepSession } from "./whep.js";
@@ -44,6 +45,7 @@ const ON_THEIR_WAY_MS = 1000;
 export class PhoneViewer extends EventTarget {
   #video;
   #api;
+  #token = new Token();
   #iceServers;
   #sound;
   #touch;
@@ -88,12 +90,14 @@ export class PhoneViewer extends EventTarget {
    * @param {string | URL} [options.api] address of the API; by default `api/media` beside this module
    * @param {HTMLElement} [options.surface] takes the pointers instead of the video
    * @param {HTMLTextAreaElement} [options.keyboard] typed to while it has the focus
+   * @param {string} [options.token] says to the service who watches, where it wants to know
    */
-  constructor(video, { api = new URL("./api/media", import.meta.url), surface = video, keyboard } = {}) {
+  constructor(video, { api = new URL("./api/media", import.meta.url), surface = video, keyboard, token = "" } = {}) {
     super();
     this.#video = video;
+    this.#token.value = token;
     this.#api = new URL(`${String(new URL(api, document.baseURI)).replace(/\/+$/, "")}/`);
-    this.#iceServers = new IceServers(new URL("ice-servers", this.#api));
+    this.#iceServers = new IceServers(new URL("ice-servers", this.#api), this.#token);
     this.#sound = new Sound(video);
     this.#sound.addEventListener("change", () => {
       if (this.#session) this.#chooseSound(this.#session);
@@ -113,6 +117,18 @@ export class PhoneViewer extends EventTarget {
 
   get device() {
     return this.#device;
+  }
+
+  /** Sent with every request from now on; what was refused is tried again with a new one. */
+  get token() {
+    return this.#token.value;
+  }
+
+  set token(token) {
+    if (token === this.#token.value) return;
+    this.#token.value = token;
+    this.#iceServers.forget();
+    if (this.#state === "unavailable") this.retry();
   }
 
   get state() {
@@ -252,7 +268,9 @@ export class PhoneViewer extends EventTarget {
     this.#enter(this.#state === "unavailable" ? "unavailable" : this.#beginning, this.#reason);
     const servers = await this.#iceServers.get();
     if (watching.aborted || attempt !== this.attempts) return;
-    const session = new WhepSession(new URL(`whep/${encodeURIComponent(this.#device)}`, this.#api), servers);
+    const endpoint = new URL(`whep/${encodeURIComponent(this.#device)}`, this.#api);
+    const session = new WhepSession(endpoint, servers, this.#token);
+    const asked = this.#token.value;
     this.#session = session;
     this.#follow(session);
     try {
@@ -265,7 +283,9 @@ export class PhoneViewer extends EventTarget {
       if (this.#state === "unavailable") this.#enter(this.#beginning, "");
     } catch (error) {
       if (this.#session !== session) return;
-      if (error instanceof Refusal) this.#refused(error);
+      // What a token of before was told is of no interest.
+      if (asked !== this.#token.value) this.#attempt();
+      else if (error instanceof Refusal) this.#refused(error);
       else this.#lost(words(error));
     }
   }

@@ -3,6 +3,7 @@
 
 import { ControlChannel } from "./control.js";
 import { Refusal } from "./refusal.js";
+import { Token } from "./token.js";
 
 const ANSWER_TIMEOUT_MS = 15000;
 const CONNECT_TIMEOUT_MS = 10000;
@@ -20,6 +21,7 @@ const TRICKLE_DELAY_MS = 50;
  */
 export class WhepSession extends EventTarget {
   #endpoint;
+  #token;
   #connection;
   #transceiver;
   #sound;
@@ -43,10 +45,12 @@ export class WhepSession extends EventTarget {
   /**
    * @param {string | URL} endpoint the device's WHEP address
    * @param {RTCIceServer[]} iceServers
+   * @param {Token} token
    */
-  constructor(endpoint, iceServers = []) {
+  constructor(endpoint, iceServers = [], token = new Token()) {
     super();
     this.#endpoint = new URL(endpoint, document.baseURI);
+    this.#token = token;
     this.#connection = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
     this.#transceiver = this.#connection.addTransceiver("video", { direction: "recvonly" });
     preferH264(this.#transceiver);
@@ -99,7 +103,7 @@ export class WhepSession extends EventTarget {
     this.offerSentAt = performance.now();
     const response = await fetch(this.#endpoint, {
       method: "POST",
-      headers: { "Content-Type": "application/sdp", Accept: "application/sdp" },
+      headers: this.#token.headers({ "Content-Type": "application/sdp", Accept: "application/sdp" }),
       body: this.#connection.localDescription?.sdp,
       signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
     });
@@ -146,7 +150,8 @@ export class WhepSession extends EventTarget {
     this.#location = null;
     const signal = AbortSignal.timeout(DELETE_TIMEOUT_MS);
     // keepalive lets the request outlive the page. Unreachable is fine: the service ends silent sessions itself.
-    await fetch(location, { method: "DELETE", keepalive: true, signal }).catch(() => {});
+    const headers = this.#token.headers();
+    await fetch(location, { method: "DELETE", headers, keepalive: true, signal }).catch(() => {});
   }
 
   /** Chromium says "connected" for seconds after the service closed, so the DTLS transport is watched as well. */
@@ -193,8 +198,7 @@ export class WhepSession extends EventTarget {
     this.#candidates = [];
     this.#isEndTold = this.#isGathered;
     this.#isTrickling = true;
-    /** @type {Record<string, string>} */
-    const headers = { "Content-Type": "application/trickle-ice-sdpfrag" };
+    const headers = this.#token.headers({ "Content-Type": "application/trickle-ice-sdpfrag" });
     if (this.#etag) headers["If-Match"] = this.#etag;
     const response = await fetch(this.#location, { method: "PATCH", headers, body }).catch(() => null);
     // A service that takes no trickle (RFC 9725 section 4.3.1: 405, 422, 501) is not asked again.

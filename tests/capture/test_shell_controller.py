@@ -1,114 +1,22 @@
 """Input by the phone's shell, against a phone that takes what it is told and tells when."""
 
 import asyncio
-import math
-import shlex
 from collections.abc import AsyncIterator
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from capture.adb.client import AdbClient
 from capture.adb.wire import EXIT, STDERR, STDOUT
 from capture.demo_phone.input_log import KeyPress, MotionEvent, TypedText
+from capture.demo_phone.touches import Motion
 from capture.errors import AdbTimeout, CommandFailed, DeviceNotFound, InputRejected
-from capture.input_events import InputEvent, Key, KeyAction, Text, Touch, TouchAction, VideoSize
+from capture.input_events import Key, KeyAction, Rotate, Scroll, Swipe, Text, Touch, TouchAction, VideoSize
 from capture.input_queue import QUEUE_LIMIT
-from capture.shell_controller import TEXT_LIMIT, ShellController, input_commands
+from capture.shell_controller import ShellController
 from tests.capture.adb.connected_phone import connected_phone
 from tests.capture.adb.fake_server import TIMEOUT, FakeAdbServer, fail, okay, packet, until_closed
 
 SERIAL = "127.0.0.1:5555"
-SCREEN = VideoSize(720, 1280)
-
-
-def commands(event: InputEvent) -> list[str]:
-    return [shlex.join(command) for command in input_commands(event, SCREEN)]
-
-
-# What an event is as a command
-
-
-def test_touches() -> None:
-    video = VideoSize(360, 640)
-    assert commands(Touch(TouchAction.TAP, 10, 20.9)) == ["input tap 10 20"]
-    assert commands(Touch(TouchAction.DOWN, 10, 20, video)) == ["input motionevent DOWN 20 40"]
-    assert commands(Touch(TouchAction.MOVE, 180, 320, video)) == ["input motionevent MOVE 360 640"]
-    assert commands(Touch(TouchAction.UP, 9999, -1, video)) == ["input motionevent UP 719 0"]
-
-
-def test_keys() -> None:
-    assert commands(Key(4)) == ["input keyevent 4"]
-    assert commands(Key(26, KeyAction.LONG_PRESS)) == ["input keyevent --longpress 26"]
-
-
-def test_text_is_quoted_and_its_spaces_are_what_input_wants() -> None:
-    assert commands(Text("hello")) == ["input text hello"]
-    assert commands(Text("a b;$(reboot) 'x' \"y\"")) == ["input text 'a%sb;$(reboot)%s'\"'\"'x'\"'\"'%s\"y\"'"]
-    assert commands(Text("50% of%so 100%")) == ["input text 50%%sof%", "input text so%s100%"]
-    assert commands(Text("one\ntwo\tthree\n")) == [
-        "input text one",
-        "input keyevent 66",
-        "input text two",
-        "input keyevent 61",
-        "input text three",
-        "input keyevent 66",
-    ]
-    assert commands(Text("")) == []
-
-
-def typed_by_android(words: list[str]) -> str:
-    """What the phone types: InputShellCommand.sendText of Android, and the two keys."""
-    match words:
-        case ["input", "keyevent", code]:
-            return {"66": "\n", "61": "\t"}[code]
-        case ["input", "text", text]:
-            characters = list(text)
-            escaped = False
-            index = 0
-            while index < len(characters):
-                if escaped:
-                    escaped = False
-                    if characters[index] == "s":
-                        characters[index] = " "
-                        index -= 1
-                        del characters[index]
-                if characters[index] == "%":
-                    escaped = True
-                index += 1
-            return "".join(characters)
-    raise AssertionError(words)
-
-
-@given(st.text(st.sampled_from("\n\t%s '\"$;`\\aZ~") | st.characters(min_codepoint=32, max_codepoint=126), max_size=40))
-def test_android_types_the_very_text(text: str) -> None:
-    assert "".join(typed_by_android(words) for words in input_commands(Text(text), SCREEN)) == text
-
-
-@pytest.mark.parametrize(
-    ("event", "why"),
-    [
-        (Touch(TouchAction.DOWN, 1, 1, pointer_id=1), "pointerId 1.*one finger only"),
-        (Touch(TouchAction.TAP, math.nan, 1), "finite"),
-        (Touch(TouchAction.TAP, 1, math.inf), "finite"),
-        (Touch(TouchAction.TAP, 1, 1, VideoSize(-1, 5)), "-1x5 is not the size of a video"),
-        (Key(-1), "keyCode -1 is out of range: 0 to 9999"),
-        (Key(10_000), "keyCode 10000"),
-        (Key(4, KeyAction.DOWN), "key action 'down'.*'press' and 'longpress'"),
-        (Key(4, KeyAction.UP), "key action 'up'"),
-        (Text("naïve"), "character 3 of the text cannot be typed.*ASCII"),
-        (Text("a\x1bb"), "character 2"),
-        (Text("x" * (TEXT_LIMIT + 1)), f"2001 characters is too long: at most {TEXT_LIMIT}"),
-    ],
-)
-def test_what_a_shell_cannot_do_is_said(event: InputEvent, why: str) -> None:
-    with pytest.raises(InputRejected, match=why) as raised:
-        commands(event)
-    assert "ï" not in str(raised.value)
-
-
-# The controller
 
 
 class FakeScreen:
@@ -212,6 +120,25 @@ async def test_a_waiting_move_is_replaced_by_the_next_one(controller: ShellContr
     ]
     assert len({task.result() for task in injected}) == 1
     assert controller.dropped == {"replaced_move": 199}
+
+
+async def test_turns_of_a_wheel_that_wait_add_up(controller: ShellController, screen: FakeScreen) -> None:
+    screen.may_end.clear()
+    async with asyncio.timeout(TIMEOUT), asyncio.TaskGroup() as tasks:
+        tasks.create_task(controller.inject(Key(1)))
+        await screen.until_lines(1)
+        for right, down in ((0, 1), (0, 1), (0, -0.5)):
+            tasks.create_task(controller.inject(Scroll(360, 640, right, down)))
+        tasks.create_task(controller.inject(Swipe(1, 2, 3, 4, 0.1)))
+        tasks.create_task(controller.inject(Key(2)))
+        await asyncio.sleep(0)
+        screen.may_end.set()
+    assert screen.lines == [
+        "input keyevent 1",
+        "input swipe 360 640 360 448 250",
+        "input swipe 1 2 3 4 100",
+        "input keyevent 2",
+    ]
 
 
 async def test_more_than_can_wait_is_refused(controller: ShellController, screen: FakeScreen) -> None:
@@ -336,3 +263,24 @@ async def test_the_demo_phone_gets_what_was_injected(adb_client: AdbClient) -> N
     ]
     assert [(event.code, event.long) for event in events if isinstance(event, KeyPress)] == [(3, False), (26, True)]
     assert "".join(event.text for event in events if isinstance(event, TypedText)) == text
+
+
+@pytest.mark.adb
+async def test_the_demo_phone_is_swiped_and_turned(adb_client: AdbClient) -> None:
+    async with connected_phone(adb_client) as phone:
+        controller = ShellController(adb_client, phone.address)
+        await controller.inject(Swipe(10, 20, 110, 220, 0.1))
+        moves = [event for event in phone.input_log if isinstance(event, MotionEvent)]
+        phone.input_log.clear()
+        await controller.inject(Scroll(180, 320, 0, 1))
+        wheel = [event for event in phone.input_log if isinstance(event, MotionEvent)]
+        rotations = [phone.rotation]
+        for _ in range(2):
+            await controller.inject(Rotate())
+            rotations.append(phone.rotation)
+        await controller.aclose()
+    assert (moves[0].motion, moves[0].x, moves[0].y) == (Motion.DOWN, 10, 20)
+    assert (moves[-1].motion, moves[-1].x, moves[-1].y) == (Motion.UP, 110, 220)
+    assert len(moves) > 3
+    assert [(event.x, event.y) for event in (wheel[0], wheel[-1])] == [(180, 320), (180, 256)]
+    assert rotations == [0, 1, 0]

@@ -107,6 +107,74 @@ async def test_a_keyframe_that_comes_before_the_loop_turned() -> None:
     assert target.items == ["I", "p"]
 
 
+@dataclass
+class Clock:
+    """Monotonic seconds that stand still until they are set."""
+
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def timed(target: Loop, clock: Clock, limit: int = 10) -> OutputBuffer[str]:
+    """A buffer whose items may wait for 0.1 s."""
+    return OutputBuffer(
+        asyncio.get_running_loop(),
+        limit,
+        target.deliver,
+        target.overflowed,
+        is_keyframe=str.isupper,
+        longest_wait=0.1,
+        clock=clock,
+    )
+
+
+async def test_what_waited_too_long_is_dropped_with_all_that_builds_on_it() -> None:
+    target, clock = Loop(), Clock()
+    output = timed(target, clock)
+    for item in "abc":
+        output.put(item)
+        clock.now += 0.05
+    await until(lambda: target.overflows == 1)
+    assert (target.items, output.drops) == ([], {"late": 3})
+    for item in "deIf":
+        output.put(item)
+    await until(lambda: len(target.items) == 2)
+    assert (target.items, target.overflows) == (["I", "f"], 1)
+    assert output.drops == {"late": 3, "awaits_keyframe": 2}
+
+
+async def test_what_waited_just_long_enough_is_delivered() -> None:
+    target, clock = Loop(), Clock(now=0.0)
+    output = timed(target, clock)
+    output.put("a")
+    clock.now = 0.1
+    await until(lambda: target.items)
+    assert (target.items, target.overflows, output.drops) == (["a"], 0, Counter())
+
+
+async def test_a_loop_that_is_always_late_gets_the_newest_keyframe_and_what_follows_it() -> None:
+    target, clock = Loop(), Clock()
+    output = timed(target, clock)
+    for item in "aIbJcd":
+        output.put(item)
+    clock.now += 5.0
+    await until(lambda: len(target.items) == 3)
+    assert (target.items, target.overflows) == (["J", "c", "d"], 0)
+    assert output.drops == {"late": 3}
+
+
+async def test_what_waits_when_the_buffer_is_full_is_not_counted_twice() -> None:
+    target, clock = Loop(), Clock()
+    output = timed(target, clock, limit=2)
+    for item in "Iabc":
+        output.put(item)
+    clock.now += 1.0
+    await until(lambda: target.overflows == 1)
+    assert (target.items, output.drops) == ([], {"output_full": 3, "awaits_keyframe": 1})
+
+
 async def test_nothing_comes_after_the_end() -> None:
     target = Loop()
     output = buffer(target, limit=10)
@@ -153,3 +221,9 @@ def test_a_closed_loop_is_survived() -> None:
 async def test_a_limit_that_is_none() -> None:
     with pytest.raises(ValueError, match="limit is 0: it must be 1 or more"):
         buffer(Loop(), limit=0)
+
+
+@pytest.mark.parametrize("wait", [0.0, -1.0, float("nan")])
+async def test_a_wait_that_is_none(wait: float) -> None:
+    with pytest.raises(ValueError, match=r"longest_wait is .* seconds: it must be above 0"):
+        OutputBuffer[str](asyncio.get_running_loop(), 1, print, print, is_keyframe=str.isupper, longest_wait=wait)

@@ -88,6 +88,7 @@ def test_help_names_every_command(media_service: CommandLine) -> None:
         "config",
         "devices",
         "doctor",
+        "token",
     }
 
 

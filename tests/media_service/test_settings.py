@@ -252,11 +252,11 @@ def test_a_name_that_does_not_exist_is_refused() -> None:
 
 def test_browsers_get_the_stun_and_turn_servers() -> None:
     settings = Settings.model_validate({"stun_servers": "stun:a,stun:b", **TURN})
-    assert settings.ice_servers() == [
+    assert settings.stun_and_turn().for_user("ann", 0.0) == [
         {"urls": ["stun:a:3478", "stun:b:3478"]},
         {"urls": ["turn:turn.example:3478?transport=tcp"], "username": "phones", "credential": "secret"},
     ]
-    assert Settings().ice_servers() == []
+    assert Settings().stun_and_turn().for_user(None, 0.0) == []
 
 
 @pytest.mark.parametrize("missing", ["turn_username", "turn_credential"])

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from signaling.candidates import (
     MAX_CANDIDATES,
+    own_candidates,
     parse_candidate,
     parse_candidates,
     parse_trickle_fragment,
@@ -86,10 +87,15 @@ def test_candidates_are_bounded_and_each_is_taken_once() -> None:
             Candidate("udp", "2001:db8::1", 50000, 2130706431),
             "uh2001/db8//1 1 udp 2130706431 2001:db8::1 50000 typ host",
         ),
+        (
+            Candidate("tcp", "192.0.2.1", 50000, 1526726399),
+            "th192+0+2+1 1 tcp 1526726399 192.0.2.1 50000 typ host tcptype passive",
+        ),
     ],
 )
 def test_our_candidates(candidate: Candidate, text: str) -> None:
     assert serialize_candidate(candidate) == text
+    assert own_candidates([text]) == (candidate,)
 
 
 def test_a_trickle_fragment() -> None:

@@ -6,10 +6,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capture.input_events import InputEvent, Key, KeyAction, Text, Touch, TouchAction, VideoSize
+from capture.input_events import (
+    InputEvent,
+    Key,
+    KeyAction,
+    Rotate,
+    Scroll,
+    Swipe,
+    Text,
+    Touch,
+    TouchAction,
+    VideoSize,
+    WriteClipboard,
+)
 from signaling.choices import QualityChoice, QualityLevel, SoundChoice
 from signaling.errors import MalformedMessage
-from signaling.input_messages import KEY_CODES, Input, StatsRequest, parse_control
+from signaling.input_messages import KEY_CODES, MAX_CLIPBOARD, ClipboardRequest, Input, StatsRequest, parse_control
 
 EVENTS: list[tuple[str, InputEvent]] = [
     ('{"type":"touch","action":"tap","x":360,"y":640}', Touch(TouchAction.TAP, 360, 640)),
@@ -22,6 +34,23 @@ EVENTS: list[tuple[str, InputEvent]] = [
         '{"type":"touch","action":"up","x":800,"y":-1,"width":720,"height":1280}',
         Touch(TouchAction.UP, 720, 0, VideoSize(720, 1280)),
     ),
+    (
+        '{"type":"touch","action":"down","x":1,"y":2,"pressure":0.25}',
+        Touch(TouchAction.DOWN, 1, 2, pressure=0.25),
+    ),
+    (
+        '{"type":"scroll","x":360,"y":640,"dx":-0.5,"dy":2,"width":720,"height":1280}',
+        Scroll(360, 640, -0.5, 2, VideoSize(720, 1280)),
+    ),
+    ('{"type":"scroll","x":1,"y":2,"dy":null}', Scroll(1, 2, 0, 0)),
+    ('{"type":"swipe","x1":1,"y1":2,"x2":3,"y2":4,"durationMs":250}', Swipe(1, 2, 3, 4, 0.25)),
+    (
+        '{"type":"swipe","x1":1,"y1":2,"x2":3,"y2":4,"width":720,"height":1280}',
+        Swipe(1, 2, 3, 4, 0.3, VideoSize(720, 1280)),
+    ),
+    ('{"type":"rotate"}', Rotate()),
+    ('{"type":"clipboard","action":"set","text":"日本"}', WriteClipboard("日本")),
+    ('{"type":"clipboard","action":"set","text":""}', WriteClipboard("")),
     ('{"type":"key","keyCode":4}', Key(4)),
     ('{"type":"key","action":"longpress","keyCode":26.0}', Key(26, KeyAction.LONG_PRESS)),
     ('{"type":"key","action":"down","keyCode":"app-switch"}', Key(187, KeyAction.DOWN)),
@@ -43,6 +72,13 @@ def test_events_wrapped_as_on_the_websocket(text: str, event: InputEvent) -> Non
 def test_what_stands_beside_an_event() -> None:
     text = '{"type":"key","keyCode":3,"seq":7,"deviceId":"demo","sessionId":"s1","timestamp":1767225600000}'
     assert parse_control(text) == Input(Key(3), seq=7, session_id="s1", device_id="demo")
+
+
+def test_the_clipboard_is_asked_for() -> None:
+    text = '{"type":"clipboard","action":"get","seq":7,"deviceId":"demo","sessionId":"s1"}'
+    assert parse_control(text) == ClipboardRequest(7, "s1", "demo")
+    wrapped = '{"type":"input","event":{"type":"clipboard","action":"get","seq":7}}'
+    assert parse_control(wrapped) == ClipboardRequest(7)
 
 
 def test_the_names_of_the_contract_are_keys() -> None:
@@ -89,7 +125,35 @@ def test_the_names_of_the_contract_are_keys() -> None:
         ('{"type":"text","text":"\\ud83d"}', "text must be Unicode, it has half of a surrogate pair"),
         ('{"type":"sound","action":"mute"}', 'action must be one of on, off, not "mute"'),
         ('{"type":"quality","level":"best"}', "level must be one of auto, source, 1080p, 720p, 480p, 360p"),
-        ('{"type":"swipe"}', 'type must be one of touch, key, text, input, sound, quality, stats, not "swipe"'),
+        (
+            '{"type":"touch","action":"tap","x":1,"y":1,"pressure":1.1}',
+            "pressure must be a number from 0 to 1, not 1.1",
+        ),
+        ('{"type":"scroll","x":1,"y":1,"dx":101}', "dx must be a number from -100 to 100, not 101"),
+        ('{"type":"scroll","x":-1,"y":1,"dy":1}', "x must be a number from 0 to 65535, not -1"),
+        ('{"type":"scroll","dy":1}', "x is missing"),
+        ('{"type":"scroll","x":1,"y":1,"dy":"1"}', 'dy must be a number from -100 to 100, not "1"'),
+        ('{"type":"swipe"}', "x1 is missing: it must be a number from 0 to 65535"),
+        (
+            '{"type":"swipe","x1":1,"y1":1,"x2":721,"y2":1,"width":720,"height":9}',
+            "x2 must be a number from 0 to 720, not 721",
+        ),
+        (
+            '{"type":"swipe","x1":1,"y1":1,"x2":1,"y2":1,"durationMs":10001}',
+            "durationMs must be an integer from 1 to 10000",
+        ),
+        (
+            '{"type":"swipe","x1":1,"y1":1,"x2":1,"y2":1,"durationMs":0}',
+            "durationMs must be an integer from 1 to 10000",
+        ),
+        ('{"type":"clipboard"}', "action is missing: it must be one of get, set"),
+        ('{"type":"clipboard","action":"set"}', "text is missing: it must be a string of 0 to 32768 characters"),
+        ('{"type":"clipboard","action":"set","text":"\\ud83d"}', "text must be Unicode"),
+        (
+            '{"type":"dance"}',
+            "type must be one of touch, key, text, scroll, swipe, clipboard, rotate, input, sound, quality, stats, "
+            'not "dance"',
+        ),
     ],
 )
 def test_what_is_wrong_is_named(text: str, wrong: str) -> None:
@@ -125,6 +189,12 @@ def test_typed_text_is_never_repeated_in_an_error() -> None:
     with pytest.raises(MalformedMessage) as caught:
         parse_control(json.dumps({"type": "text", "text": "secret" * 1000}))
     assert caught.value.detail == "text must be a string of 1 to 4096 characters, not a string of 6000 characters"
+
+
+def test_what_was_copied_is_never_repeated_in_an_error() -> None:
+    with pytest.raises(MalformedMessage) as caught:
+        parse_control(json.dumps({"type": "clipboard", "action": "set", "text": "s" * (MAX_CLIPBOARD + 1)}))
+    assert caught.value.detail == "text must be a string of 0 to 32768 characters, not a string of 32769 characters"
 
 
 @settings(max_examples=200, deadline=None)

@@ -6,14 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capture.input_events import Key, Text, Touch, TouchAction
+from capture.input_events import Key, Rotate, Text, Touch, TouchAction
 from signaling.choices import QualityChoice, QualityLevel, SoundChoice
 from signaling.errors import MalformedMessage
-from signaling.input_messages import Input
+from signaling.input_messages import MAX_CLIPBOARD, ClipboardRequest, Input
 from signaling.messages import (
+    Attach,
     BrowserAnswer,
     BrowserMessage,
     BrowserOffer,
+    ClipboardText,
     Error,
     InputAck,
     Join,
@@ -30,6 +32,7 @@ from signaling.messages import (
     StatsSubscription,
     TrickledCandidate,
     VideoState,
+    clipboard_answer,
     parse,
     serialize,
 )
@@ -38,6 +41,9 @@ CANDIDATE = "candidate:1 1 udp 2122260223 192.0.2.1 61764 typ host generation 0"
 
 FROM_THE_BROWSER: list[tuple[str, BrowserMessage, int | None]] = [
     ('{"type":"join","id":1,"deviceId":"192.168.1.2:5555"}', Join("192.168.1.2:5555"), 1),
+    ('{"type":"join","sessionId":"s1"}', Attach("s1"), None),
+    ('{"type":"join","sessionId":"s1","deviceId":7,"id":1}', Attach("s1"), 1),
+    ('{"type":"join","sessionId":null,"deviceId":"demo"}', Join("demo"), None),
     ('{"type":"offer","id":2,"deviceId":"demo","sdp":"v=0\\r\\n"}', BrowserOffer("demo", "v=0\r\n"), 2),
     ('{"type":"answer","id":3,"sdp":"v=0\\r\\n"}', BrowserAnswer("v=0\r\n"), 3),
     ('{"type":"answer","sessionId":"s1","sdp":"v=0\\r\\n"}', BrowserAnswer("v=0\r\n", "s1"), None),
@@ -55,6 +61,12 @@ FROM_THE_BROWSER: list[tuple[str, BrowserMessage, int | None]] = [
     ('{"type":"ice-candidate","candidate":{"candidate":"","sdpMid":""}}', TrickledCandidate("", ""), None),
     ('{"type":"ice-candidate","candidate":null}', TrickledCandidate(""), None),
     (
+        json.dumps({"type": "ice-candidate", "sessionId": "s1", "candidate": CANDIDATE}),
+        TrickledCandidate(CANDIDATE, None, "s1"),
+        None,
+    ),
+    ('{"type":"ice-candidate","candidate":"","sdpMid":"0"}', TrickledCandidate("", "0"), None),
+    (
         '{"type":"input","id":4,"sessionId":"s1","event":{"type":"touch","action":"tap","x":1,"y":2,"seq":9}}',
         Input(Touch(TouchAction.TAP, 1, 2), seq=9, session_id="s1"),
         4,
@@ -66,6 +78,8 @@ FROM_THE_BROWSER: list[tuple[str, BrowserMessage, int | None]] = [
     ),
     ('{"type":"key","keyCode":4}', Input(Key(4)), None),
     ('{"type":"text","text":"Grüße","deviceId":"demo"}', Input(Text("Grüße"), device_id="demo"), None),
+    ('{"type":"rotate","sessionId":"s1"}', Input(Rotate(), session_id="s1"), None),
+    ('{"type":"clipboard","action":"get","id":7}', ClipboardRequest(), 7),
     ('{"type":"keyframe-request","id":0}', KeyframeRequest(), 0),
     ('{"type":"sound","action":"off","id":5}', SoundChoice(is_wanted=False), 5),
     ('{"type":"sound","action":"on","sessionId":"s1"}', SoundChoice(is_wanted=True, session_id="s1"), None),
@@ -146,6 +160,8 @@ FROM_US: list[tuple[ServerMessage, int | None, str]] = [
         None,
         '{"type":"input-ack","seq":9,"injectedAt":1767225600000.25,"latencyMs":3.25}',
     ),
+    (ClipboardText("Grüße"), 8, '{"type":"clipboard","text":"Gr\\u00fc\\u00dfe","id":8}'),
+    (ClipboardText("", 3), None, '{"type":"clipboard","text":"","seq":3}'),
 ]
 
 
@@ -191,10 +207,16 @@ def test_messages_of_ours(message: ServerMessage, message_id: int | None, text: 
             '{"type":"stats","periodMs":1e400}',
             "periodMs must be an integer from 0 to 60000, not a number beyond all bounds",
         ),
-        ('{"type":"ice-candidate","candidate":"x"}', 'candidate must be an object, not "x"'),
+        ('{"type":"ice-candidate","candidate":7}', "candidate must be an object, not 7"),
+        (
+            json.dumps({"type": "ice-candidate", "candidate": "x" * 1025}),
+            "candidate must be a string of 0 to 1024 characters, not a string of 1025 characters",
+        ),
+        ('{"type":"ice-candidate","candidate":"","sdpMid":7}', "sdpMid must be a string of 0 to 128 characters, not 7"),
+        ('{"type":"join","sessionId":""}', 'sessionId must be a string of 1 to 128 characters, not ""'),
         ('{"type":"ice-candidate","candidate":{}}', "candidate.candidate is missing"),
         ('{"type":"input"}', "event is missing: it must be an object"),
-        ('{"type":"input","event":{"type":"input"}}', "event.type must be one of touch, key, text"),
+        ('{"type":"input","event":{"type":"input"}}', "event.type must be one of touch, key, text, scroll"),
         ('{"type":"leave","sessionId":{}}', "sessionId must be a string of 1 to 128 characters, not an object"),
         ('{"type":' + "[" * 100_000, "the message is not JSON: a number or the nesting is too large"),
         ('{"type":"ping","id":' + "9" * 5000 + "}", "the message is not JSON: a number or the nesting is too large"),
@@ -211,6 +233,23 @@ def test_an_error_knows_the_id_of_its_message() -> None:
     with pytest.raises(MalformedMessage) as caught:
         parse('{"type":"join","id":12}')
     assert caught.value.message_id == 12
+
+
+def test_what_was_copied_or_typed_or_a_candidate_is_in_no_repr() -> None:
+    for text in (
+        '{"type":"text","text":"secret"}',
+        '{"type":"clipboard","action":"set","text":"secret"}',
+        '{"type":"ice-candidate","candidate":"secret"}',
+    ):
+        assert "secret" not in repr(parse(text))
+    assert "secret" not in repr(ClipboardText("secret"))
+
+
+def test_a_clipboard_too_large_is_not_told() -> None:
+    assert clipboard_answer("x" * MAX_CLIPBOARD, 5) == ClipboardText("x" * MAX_CLIPBOARD, 5)
+    answer = clipboard_answer("x" * (MAX_CLIPBOARD + 1), 5)
+    assert isinstance(answer, Error)
+    assert (answer.code, answer.seq) == ("clipboard_too_large", 5)
 
 
 def test_a_description_is_never_repeated_in_an_error() -> None:

@@ -8,16 +8,23 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
+from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError, web
+from aiohttp.test_utils import TestClient, TestServer
 from structlog.testing import capture_logs
 
-from capture.input_events import Key, Text, Touch, TouchAction
-from signaling import outbox
+from capture.input_events import Key, ReadClipboard, Text, Touch, TouchAction, WriteClipboard
+from signaling import outbox, websocket
+from signaling.caller import Caller, Capability
 from signaling.choices import QualityChoice, QualityLevel
 from signaling.connection import MAX_MALFORMED, MAX_SESSIONS, MAX_WAITING_INPUTS
+from signaling.guard import guard
+from signaling.message_limits import OTHERS_AT_ONCE, REFUSALS_AT_ONCE
+from signaling.messages import Error
+from signaling.problems import problems
 from signaling.websocket import MAX_MESSAGE_SIZE, PATH
-from tests.signaling.memory_service import Client, MemoryService, served
+from tests.signaling.memory_service import ANYBODY, Client, MemoryService, MemorySession, served
 from tests.signaling.samples import LOCAL, description, edited
+from tests.waiting import until
 
 OFFER = description("chromium_video_data")
 ANSWER = description("offer_high.chromium_answer")
@@ -301,6 +308,165 @@ async def test_one_socket_does_not_reach_the_sessions_of_another(client: Client,
         assert code == "session_not_found"
 
 
+async def posted(service: MemoryService, caller: Caller = ANYBODY) -> MemorySession:
+    """A session that was opened by POST /api/media/sessions."""
+    return (await service.answer("demo", OFFER, caller))[0]
+
+
+async def test_a_session_that_was_opened_by_post_is_joined(client: Client, service: MemoryService) -> None:
+    session = await posted(service)
+    async with opened(client) as page:
+        # As front-ends of dialect C do it, without an id.
+        await page.send(type="join", sessionId=session.session_id)
+        assert await page.receive() == {
+            "type": "session-state",
+            "sessionId": "session-1",
+            "deviceId": "demo",
+            "state": "connecting",
+            "reason": "",
+        }
+        session.tell("stream", "scrcpy", "")
+        assert (await page.receive())["type"] == "stream-state"
+        await page.send(type="ice-candidate", sessionId=session.session_id, candidate=CANDIDATE["candidate"])
+        assert await page.ask(type="key", keyCode=4) == {"type": "ok"}
+        assert [candidate.address for candidate in session.candidates] == ["192.0.2.1"]
+        assert session.events == [Key(4)]
+        assert await page.ask(type="join", sessionId=session.session_id) == {"type": "ok"}  # It is already.
+        assert len(session.listeners) == 1
+    await until(lambda: not session.listeners)
+    assert session.closed_because is None
+    async with opened(client) as page:
+        assert await page.ask(type="join", sessionId=session.session_id) == {"type": "ok"}
+        assert (await page.receive())["type"] == "session-state"
+        assert await page.ask(type="leave", sessionId=session.session_id) == {"type": "ok"}
+    assert session.closed_because == "the viewer left"
+
+
+async def test_an_answer_by_socket_to_an_offer_by_post(page: Page, service: MemoryService) -> None:
+    session, _ = await service.offer("demo", ANYBODY)
+    assert await page.ask(type="join", sessionId=session.session_id) == {"type": "ok"}
+    assert (await page.receive())["type"] == "session-state"
+    assert await page.ask(type="answer", sessionId=session.session_id, sdp=ANSWER) == {"type": "ok"}
+    assert session.negotiated is not None
+
+
+async def test_what_cannot_be_joined(page: Page, service: MemoryService) -> None:
+    assert (await page.refusal(type="join", sessionId="session-9"))[0] == "session_not_found"
+    session = await posted(service)
+    for _ in range(MAX_SESSIONS):
+        await page.offer()
+    assert (await page.refusal(type="join", sessionId=session.session_id))[0] == "too_many_sessions"
+
+
+class Tokens:
+    """Knows two viewers. Fits `signaling.guard.Authenticator`."""
+
+    expires_at: float | None = None
+
+    async def caller(self, token: str, address: str) -> Caller:
+        viewing = frozenset((Capability.VIEW, Capability.CONTROL))
+        return Caller(token, address, viewing, expires_at=self.expires_at, has_token=True)
+
+
+async def test_another_viewer_s_session_is_not_joined(service: MemoryService) -> None:
+    async with (
+        served(service, authenticator=Tokens()) as client,
+        client.ws_connect(PATH, protocols=("bearer", "ada")) as socket,
+        client.ws_connect(PATH, protocols=("bearer", "bob")) as other,
+        client.ws_connect(PATH, headers={"Authorization": "Bearer ada"}) as own,
+    ):
+        assert socket.protocol == "bearer"
+        session_id = await Page(socket).offer()
+        assert service.opened[session_id].user_id == "ada"
+        assert (await Page(other).refusal(type="join", sessionId=session_id))[0] == "session_not_found"
+        assert await Page(own).ask(type="join", sessionId=session_id) == {"type": "ok"}
+
+
+async def test_a_token_that_expires_ends_nothing_and_opens_nothing(service: MemoryService) -> None:
+    now = 1000.0
+    tokens = Tokens()
+    tokens.expires_at = 1060.0
+    app = web.Application(middlewares=[problems, guard(tokens)])
+    websocket.add_routes(app, service, clock=lambda: now)
+    async with (
+        TestClient(TestServer(app)) as client,
+        client.ws_connect(PATH, headers={"Authorization": "Bearer ada"}) as socket,
+    ):
+        page = Page(socket)
+        session = service.opened[await page.offer()]
+        elsewhere = await posted(service, Caller("ada"))
+        now = 1060.0
+        assert await page.ask(type="key", keyCode=4, sessionId=session.session_id) == {"type": "ok"}
+        for message in (
+            {"type": "offer", "deviceId": "demo", "sdp": OFFER},
+            {"type": "join", "deviceId": "demo"},
+            {"type": "join", "sessionId": elsewhere.session_id},
+        ):
+            assert (await page.refusal(**message))[0] == "token_expired"
+        session.tell("device", "online", "")
+        assert (await page.receive())["type"] == "device-state"
+    assert len(service.opened) == 2
+    assert session.closed_because == "the viewer left"
+    assert elsewhere.closed_because is None
+
+
+async def test_the_clipboard(page: Page, service: MemoryService) -> None:
+    session = service.session(await page.offer())
+    assert await page.ask(type="clipboard", action="set", text="mine") == {"type": "ok"}
+    await page.send(type="clipboard", action="get", id=70)
+    await until(lambda: len(session.events) == 2)
+    assert session.events[0] == WriteClipboard("mine")
+    reading = session.events[1]
+    assert isinstance(reading, ReadClipboard)
+    reading.tell("yours")
+    assert await page.receive() == {"type": "clipboard", "text": "yours", "id": 70}
+
+
+async def test_everybody_is_told(client: Client) -> None:
+    assert client.app is not None
+    async with opened(client) as first, opened(client) as second:
+        for page in (first, second):
+            assert await page.ask(type="ping") == {"type": "pong"}
+        assert websocket.connection_count(client.app) == 2
+        websocket.tell_all(client.app, Error("draining", "the service stops within 30 s", retry_after=10))
+        for page in (first, second):
+            assert await page.receive() == {
+                "type": "error",
+                "code": "draining",
+                "detail": "the service stops within 30 s",
+                "retryAfter": 10,
+            }
+    await until(lambda: websocket.connection_count(client.app) == 0)
+
+
+async def test_messages_of_a_socket_are_limited(client: Client, page: Page) -> None:
+    assert client.app is not None
+    kinds: list[str] = []
+
+    async def read() -> int | None:
+        while True:
+            frame = await page.socket.receive(timeout=TIMEOUT)
+            if frame.type is not WSMsgType.TEXT:
+                assert frame.extra == "too many messages"
+                return page.socket.close_code
+            message = json.loads(frame.data)
+            kinds.append(message.get("code", message["type"]))
+
+    reading = asyncio.get_running_loop().create_task(read())
+    async with asyncio.timeout(TIMEOUT):
+        while not reading.done():
+            try:
+                await page.send(type="ping")
+            except ConnectionError:
+                break
+        assert await reading == 1008
+    counts = {kind: kinds.count(kind) for kind in set(kinds)}
+    assert set(counts) == {"pong", "too_many_requests"}
+    assert counts["pong"] >= OTHERS_AT_ONCE
+    assert counts["too_many_requests"] >= REFUSALS_AT_ONCE
+    assert websocket.refused(client.app)["too_many_requests"] > REFUSALS_AT_ONCE
+
+
 async def test_errors_of_the_service(page: Page) -> None:
     assert await page.ask(type="offer", deviceId="busy", sdp=OFFER) == {
         "type": "error",
@@ -331,7 +497,7 @@ async def test_malformed_messages_are_answered(page: Page) -> None:
     assert await page.refusal(type="dance") == (
         "malformed_message",
         "type must be one of join, offer, answer, ice-candidate, input, keyframe-request, stats, leave, ping, "
-        'touch, key, text, sound, quality, not "dance"',
+        'touch, key, text, scroll, swipe, clipboard, rotate, sound, quality, not "dance"',
     )
     assert await page.ask(type="ping") == {"type": "pong"}
 

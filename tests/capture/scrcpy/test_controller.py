@@ -10,11 +10,24 @@ import pytest
 from capture.adb.client import AdbClient
 from capture.controller import Controller
 from capture.demo_phone.farm import DemoPhone
-from capture.demo_phone.input_log import KeyPress, MotionEvent, TypedText
+from capture.demo_phone.input_log import KeyPress, MotionEvent, Scrolled, TypedText
 from capture.demo_phone.phone import PhoneSpec
 from capture.demo_phone.touches import Motion
 from capture.errors import AdbUnavailable, InputRejected
-from capture.input_events import InputEvent, Key, KeyAction, Text, Touch, TouchAction, VideoSize
+from capture.input_events import (
+    InputEvent,
+    Key,
+    KeyAction,
+    ReadClipboard,
+    Rotate,
+    Scroll,
+    Swipe,
+    Text,
+    Touch,
+    TouchAction,
+    VideoSize,
+    WriteClipboard,
+)
 from capture.input_queue import QUEUE_LIMIT
 from capture.scrcpy.control_message import (
     KeyMotion,
@@ -23,9 +36,12 @@ from capture.scrcpy.control_message import (
     inject_keycode,
     inject_text,
     inject_touch,
+    rotate_device,
     set_clipboard,
 )
 from capture.scrcpy.controller import ScrcpyController
+from capture.scrcpy.swipes import SWIPE_POINTERS
+from capture.scrcpy.version import parse_version
 from capture.scrcpy.wire import Clipboard, ClipboardSet
 from tests.capture.adb.connected_phone import connected_phone
 from tests.capture.scrcpy.test_source import BOTH, capturing, make_server
@@ -48,9 +64,9 @@ class Connection:
         self.sent.append(message)
 
 
-def make_controller(connection: Connection) -> ScrcpyController:
+def make_controller(connection: Connection, version: str = "4.1") -> ScrcpyController:
     """A controller of a device that no adb server knows: it is asked only for touches in device pixels."""
-    controller = ScrcpyController(AdbClient(port=free_port()), "nobody", connection)
+    controller = ScrcpyController(AdbClient(port=free_port()), "nobody", connection, parse_version(version))
     controller.video_size = VIDEO
     return controller
 
@@ -147,6 +163,132 @@ async def test_closing_puts_the_clipboard_back_at_once() -> None:
         controller.message(ClipboardSet(1))  # It held nothing, so it told nothing.
     await controller.aclose()
     assert connection.sent[-1] == set_clipboard("")
+
+
+async def test_the_clipboard_is_written_and_read() -> None:
+    connection = Connection()
+    controller = make_controller(connection)
+    told: list[str] = []
+    async with asyncio.timeout(TIMEOUT), asyncio.TaskGroup() as tasks:
+        writing = tasks.create_task(controller.inject(WriteClipboard("mine")))
+        reading = tasks.create_task(controller.inject(ReadClipboard(told.append)))
+        key = tasks.create_task(controller.inject(Key(4)))
+        await until(lambda: connection.sent)
+        assert connection.sent == [set_clipboard("mine", sequence=1)]
+        controller.message(ClipboardSet(1))
+        await writing
+        await until(lambda: len(connection.sent) == 3)
+        assert connection.sent[1] == get_clipboard()
+        assert not reading.done()
+        controller.message(Clipboard("yours"))
+        await reading
+        await key
+    assert told == ["yours"]
+    controller.message(Clipboard("nobody asked"))
+    assert told == ["yours"]
+    await controller.aclose()
+    assert connection.sent[3:] == [b""]
+
+
+async def test_what_is_pasted_is_not_what_the_clipboard_holds() -> None:
+    connection = Connection()
+    controller = make_controller(connection)
+    told: list[str] = []
+    async with asyncio.timeout(TIMEOUT), asyncio.TaskGroup() as tasks:
+        tasks.create_task(controller.inject(Text("pässword")))
+        tasks.create_task(controller.inject(ReadClipboard(told.append)))
+        await until(lambda: connection.sent)
+        controller.message(Clipboard("before"))
+        controller.message(ClipboardSet(1))
+    assert told == ["before"]
+    assert len(connection.sent) == 1
+    async with asyncio.timeout(TIMEOUT), asyncio.TaskGroup() as tasks:
+        tasks.create_task(controller.inject(WriteClipboard("new")))
+        await until(lambda: len(connection.sent) == 2)
+        controller.message(ClipboardSet(2))
+    await controller.aclose()
+    # What was there before the paste is not put back over what was written since.
+    assert connection.sent[1:] == [set_clipboard("new", sequence=2), b""]
+
+
+async def test_a_clipboard_that_is_not_told_holds_nothing() -> None:
+    controller = make_controller(Connection())
+    told: list[str] = []
+    await controller.inject(ReadClipboard(told.append))
+    assert told == [""]
+    await controller.aclose()
+
+
+async def test_a_swipe_goes_its_way_beside_other_fingers() -> None:
+    connection = Connection()
+    controller = make_controller(connection)
+    async with asyncio.timeout(TIMEOUT), asyncio.TaskGroup() as tasks:
+        swiping = tasks.create_task(controller.inject(Swipe(0, 0, 200, 400, 0.05, VIDEO)))
+        await until(lambda: connection.sent)
+        await controller.inject(move(7))
+        assert not swiping.done()
+    finger = SWIPE_POINTERS[0]
+    assert connection.sent[0] == inject_touch(MotionAction.DOWN, finger, 0, 0, VIDEO)
+    assert inject_touch(MotionAction.MOVE, 0, 7, 0, VIDEO) in connection.sent
+    assert connection.sent[-2:] == [
+        inject_touch(MotionAction.MOVE, finger, 200, 400, VIDEO),
+        inject_touch(MotionAction.UP, finger, 200, 400, VIDEO, pressure=0.0),
+    ]
+    await controller.aclose()
+
+
+async def test_a_swipe_over_a_screen_that_is_turned_ends() -> None:
+    connection = Connection()
+    controller = make_controller(connection)
+    async with asyncio.timeout(TIMEOUT):
+        swiping = asyncio.get_running_loop().create_task(controller.inject(Swipe(0, 0, 200, 400, 5.0, VIDEO)))
+        await until(lambda: len(connection.sent) > 1)
+        controller.video_size = turned = VideoSize(640, 360)
+        with pytest.raises(InputRejected, match="the device was turned"):
+            await swiping
+    last = connection.sent[-1]
+    assert last[:2] == inject_touch(MotionAction.UP, SWIPE_POINTERS[0], 0, 0, turned)[:2]
+    await controller.aclose()
+    assert connection.sent[-1] == b""  # No finger is down.
+
+
+async def test_closing_ends_a_swipe_and_lifts_its_finger() -> None:
+    connection = Connection()
+    controller = make_controller(connection)
+    swiping = asyncio.get_running_loop().create_task(controller.inject(Swipe(5, 6, 200, 400, 5.0, VIDEO)))
+    await until(lambda: connection.sent)
+    await controller.aclose()
+    with pytest.raises(InputRejected, match="no longer controlled"):
+        await swiping
+    assert connection.sent[-1][:10] == inject_touch(MotionAction.UP, SWIPE_POINTERS[0], 0, 0, VIDEO)[:10]
+
+
+async def test_what_is_no_swipe_is_refused() -> None:
+    connection = Connection()
+    controller = make_controller(connection)
+    for swipe, why in (
+        (Swipe(0, 0, 1, 1, 11.0, VIDEO), "a swipe of 11 s: more than 0 and at most 10 s"),
+        (Swipe(0, 0, float("nan"), 1, 1.0, VIDEO), "all four numbers must be finite"),
+        (Swipe(0, 0, 1, 1, 1.0, VideoSize(640, 360)), "the device was turned"),
+    ):
+        with pytest.raises(InputRejected, match=why):
+            await controller.inject(swipe)
+    assert connection.sent == []
+    loop = asyncio.get_running_loop()
+    swiping = [loop.create_task(controller.inject(Swipe(0, 0, 1, 1, 9.0, VIDEO))) for _ in SWIPE_POINTERS]
+    await until(lambda: len(connection.sent) >= len(SWIPE_POINTERS))
+    with pytest.raises(InputRejected, match="8 swipes are under way already"):
+        await controller.inject(Swipe(0, 0, 1, 1, 1.0, VIDEO))
+    await controller.aclose()
+    assert all(isinstance(end, InputRejected) for end in await asyncio.gather(*swiping, return_exceptions=True))
+
+
+async def test_the_device_is_turned() -> None:
+    connection = Connection()
+    controller = make_controller(connection)
+    await controller.inject(Rotate())
+    assert connection.sent == [rotate_device()]
+    await controller.aclose()
 
 
 async def test_touches_need_a_video_and_device_pixels_the_device() -> None:
@@ -249,3 +391,34 @@ async def test_what_is_held_is_let_go_with_the_source(adb_client: AdbClient, tmp
             await until(lambda: len(phone.input_log) == 1)
         events = [event.motion for event in phone.input_log if isinstance(event, MotionEvent)]
     assert events == [Motion.DOWN, Motion.UP]
+
+
+@pytest.mark.adb
+@BOTH
+async def test_wheel_swipe_clipboard_and_rotation_on_the_phone(
+    adb_client: AdbClient, tmp_path: Path, version: str
+) -> None:
+    told: list[str] = []
+    async with controlled(adb_client, tmp_path, version, SPEC) as (phone, controller):
+        await controller.inject(ReadClipboard(told.append))
+        await controller.inject(WriteClipboard("Grüße 🎉"))
+        assert phone.clipboard.text == "Grüße 🎉"
+        phone.clipboard.set("copied on the phone")
+        await controller.inject(ReadClipboard(told.append))
+        await controller.inject(Scroll(100, 200, right=-1, down=2, relative_to=VIDEO))
+        await until(lambda: len(phone.input_log))
+        (wheel,) = phone.input_log
+        await controller.inject(Swipe(10, 20, 110, 220, 0.1, VIDEO))
+        await until(lambda: Motion.UP in [event.motion for event in phone.input_log if isinstance(event, MotionEvent)])
+        moves = [event for event in phone.input_log if isinstance(event, MotionEvent)]
+        await controller.inject(Rotate())
+        await until(lambda: phone.rotation == 1)
+    assert told == ["", "copied on the phone"]
+    assert isinstance(wheel, Scrolled)
+    assert (wheel.x, wheel.y) == (100, 200)
+    assert (wheel.horizontal, wheel.vertical) == pytest.approx((-1, -2), abs=0.01)
+    assert [(event.motion, event.x, event.y) for event in (moves[0], moves[-1])] == [
+        (Motion.DOWN, 10, 20),
+        (Motion.UP, 110, 220),
+    ]
+    assert len(moves) > 3

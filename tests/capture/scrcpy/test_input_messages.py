@@ -5,9 +5,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capture.errors import InputRejected
-from capture.input_events import Text, Touch, TouchAction, VideoSize
-from capture.scrcpy.control_message import KeyMotion, MotionAction, inject_keycode, inject_text, inject_touch
-from capture.scrcpy.input_messages import HeldInput, check_key_code, check_text, is_typed, place_on_video, typed_text
+from capture.input_events import Scroll, Text, Touch, TouchAction, VideoSize
+from capture.scrcpy.control_message import (
+    KeyMotion,
+    MotionAction,
+    inject_keycode,
+    inject_scroll,
+    inject_text,
+    inject_touch,
+)
+from capture.scrcpy.input_messages import (
+    HeldInput,
+    check_key_code,
+    check_text,
+    is_typed,
+    place_on_video,
+    scrolled,
+    typed_text,
+)
+from capture.scrcpy.version import parse_version
 
 UPRIGHT = VideoSize(720, 1280)
 WIDE = VideoSize(1280, 720)
@@ -97,6 +113,37 @@ def test_ten_fingers_are_taken_and_not_eleven() -> None:
 def test_other_pointers_are_refused(pointer_id: int) -> None:
     with pytest.raises(InputRejected, match=f"pointerId {pointer_id} is out of range: 0 to 2147483647"):
         HeldInput().touch(touch(TouchAction.DOWN, 1, 1, pointer_id=pointer_id), UPRIGHT, None)
+
+
+def test_a_finger_presses_as_it_is_told() -> None:
+    event = Touch(TouchAction.DOWN, 1, 2, UPRIGHT, 0, 0.25)
+    assert HeldInput().touch(event, UPRIGHT, None) == inject_touch(MotionAction.DOWN, 0, 1, 2, UPRIGHT, pressure=0.25)
+
+
+@pytest.mark.parametrize(("version", "messages", "of_each"), [("4.1", 1, 3.0), ("3.3", 3, 1.0)])
+def test_a_wheel_turns_where_it_is(version: str, messages: int, of_each: float) -> None:
+    spoken = parse_version(version)
+    event = Scroll(180, 320, right=-3, down=3, relative_to=VideoSize(360, 640))
+    # Android counts upwards.
+    expected = messages * inject_scroll(360, 640, UPRIGHT, -of_each, -of_each, spoken)
+    assert scrolled(event, UPRIGHT, None, spoken) == expected
+
+
+@pytest.mark.parametrize(
+    ("event", "why"),
+    [
+        (Scroll(1, 1, 1, 1, WIDE), "the device was turned"),
+        (Scroll(1, 1, float("nan"), 1, UPRIGHT), "is no turn of a wheel"),
+        (Scroll(1, 1, 0, 1e300, UPRIGHT), "more than a wheel turns at once"),
+    ],
+)
+def test_what_is_no_turn_of_a_wheel_is_refused(event: Scroll, why: str) -> None:
+    with pytest.raises(InputRejected, match=why):
+        scrolled(event, UPRIGHT, None, parse_version("4.1"))
+
+
+def test_a_wheel_that_does_not_turn_says_nothing() -> None:
+    assert scrolled(Scroll(1, 1, 0, 0, UPRIGHT), UPRIGHT, None, parse_version("4.1")) == b""
 
 
 def test_held_modifiers_are_told_with_every_key() -> None:

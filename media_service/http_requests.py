@@ -1,0 +1,46 @@
+"""HTTP requests and WebSockets, counted for Prometheus by the pattern of their route."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+from weakref import WeakSet
+
+from aiohttp import web
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from media_service.metric_families import counters, gauge
+
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class HttpRequests(Collector):
+    """To be told of every response: `app.on_response_prepare.append(requests.answered)`.
+
+    Nothing that a client makes up becomes a label: neither a path nor a method.
+    """
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[str, str, str]] = Counter()
+        self._sockets: WeakSet[web.WebSocketResponse] = WeakSet()
+
+    async def answered(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Count a request whose answer is about to be sent."""
+        resource = request.match_info.route.resource
+        # Files of the page have no pattern of their own, and there is no end of those that are not there.
+        route = resource.canonical or "/" if resource is not None else "unknown"
+        method = request.method if request.method in _METHODS else "other"
+        self._counts[method, route, str(response.status)] += 1
+        if isinstance(response, web.WebSocketResponse):
+            self._sockets.add(response)
+
+    @property
+    def websockets(self) -> int:
+        """WebSockets that are open."""
+        return sum(not socket.closed for socket in tuple(self._sockets))
+
+    def collect(self) -> Iterator[Metric]:
+        yield counters(
+            "http_requests", "HTTP requests by method, route and status.", ("method", "route", "status"), self._counts
+        )
+        yield gauge("websockets", "WebSockets that are open.", self.websockets)

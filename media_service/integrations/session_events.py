@@ -1,0 +1,46 @@
+"""What others are told of sessions. Pure."""
+
+import json
+from datetime import UTC, datetime
+
+from media_service.integrations.event import Event
+from media_service.session_record import SessionRecord
+from media_service.session_state import SessionState
+
+CREATED, CLOSED, ERROR = "media.session.created", "media.session.closed", "media.session.error"
+
+
+def session_created(record: SessionRecord, service_name: str) -> Event:
+    """The session was opened."""
+    return _event(CREATED, record, service_name, record.created_at, {})
+
+
+def session_over(record: SessionRecord, service_name: str) -> Event:
+    """The session ended: `media.session.error` where it failed, else `media.session.closed`."""
+    ended_at = record.ended_at if record.ended_at is not None else record.last_active
+    facts: dict[str, object] = {"duration_seconds": round(max(0.0, ended_at - record.created_at), 3)}
+    if record.state is SessionState.FAILED:
+        return _event(ERROR, record, service_name, ended_at, {**facts, "error": record.reason})
+    return _event(CLOSED, record, service_name, ended_at, facts)
+
+
+def rfc3339(timestamp: float) -> str:
+    """`timestamp`, seconds since 1970, in UTC with milliseconds."""
+    return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def _event(
+    event_type: str, record: SessionRecord, service_name: str, timestamp: float, facts: dict[str, object]
+) -> Event:
+    body = {
+        "event_type": event_type,
+        "service": service_name,
+        "timestamp": rfc3339(timestamp),
+        "session_id": record.session_id,
+        "device_id": record.device_id,
+        "user_id": record.user_id,
+        **facts,
+    }
+    # A session is created once and ends once.
+    message_id = f"{record.session_id}.{event_type.rpartition('.')[2]}"
+    return Event(message_id, event_type, timestamp, json.dumps(body, ensure_ascii=False).encode())

@@ -1,0 +1,95 @@
+"""What is measured of the running service, and who may ask for it: wired here, measured in the modules it names."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from encoders.hardware import EncoderChoice
+from encoders.pool import EncoderPool
+from media_service import __version__, operations
+from media_service.capture_metrics import CaptureCollector
+from media_service.dependency import Dependency
+from media_service.devices import Devices
+from media_service.encoding_metrics import EncodingCollector
+from media_service.health import Health
+from media_service.http_requests import HttpRequests
+from media_service.log_metrics import LogCollector
+from media_service.loop_lag import watch_loop_lag
+from media_service.metrics import Histograms
+from media_service.pipeline_rates import PipelineRates
+from media_service.process_metrics import ProcessMetrics
+from media_service.profiling import Profiling
+from media_service.resource_monitor import ResourceMonitor
+from media_service.rtc.egress import Egress
+from media_service.rtc.media_port import MediaPort
+from media_service.sampling import Sampling
+from media_service.sending_metrics import SendingCollector
+from media_service.session_metrics import SessionCollector
+from media_service.sessions import Sessions
+from media_service.settings import Settings
+from media_service.task_monitor import Load, TaskMonitor
+from media_service.tasks import Tasks
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The parts that are asked how they do."""
+
+    sessions: Sessions
+    devices: Devices
+    port: MediaPort
+    egress: Egress
+    pool: EncoderPool
+    encoders: EncoderChoice
+    dependencies: Sequence[Dependency]
+
+
+def monitor(
+    settings: Settings,
+    measured: Measured,
+    app: web.Application,
+    registry: CollectorRegistry,
+    histograms: Histograms,
+    tasks: Tasks,
+) -> None:
+    """Begin to measure, tell it in `registry`, and add to `app` the routes that operators and Prometheus ask."""
+    sessions, dependencies = measured.sessions, measured.dependencies
+    requests = HttpRequests()
+    app.on_response_prepare.append(requests.answered)
+
+    def load() -> Load:
+        return Load(len(sessions), len(sessions.streams), len(tuple(measured.devices)), requests.websockets)
+
+    rates, resources = PipelineRates(), ResourceMonitor()
+    task_monitor = TaskMonitor(load, settings.goroutine_leak_threshold)
+    for collector in (
+        SessionCollector(sessions),
+        SendingCollector(sessions, measured.port, measured.egress),
+        CaptureCollector(sessions, measured.devices, rates),
+        EncodingCollector(sessions, measured.pool, measured.encoders),
+        ProcessMetrics(__version__, dependencies, resources, task_monitor),
+        LogCollector(),
+        requests,
+    ):
+        registry.register(collector)
+    tasks.start(resources.run(settings.resource_monitor_interval), "resource monitor")
+    tasks.start(task_monitor.run(settings.goroutine_monitor_interval), "task monitor")
+    tasks.start(Sampling(sessions, rates, histograms, dependencies).run(), "sampling")
+    tasks.start(watch_loop_lag(histograms.loop_lag.observe), "loop lag")
+    health = Health(
+        dependencies,
+        lambda: sessions.is_draining,
+        started_at=time.time(),
+        service=settings.service_name,
+        version=__version__,
+    )
+    operations.add_routes(
+        app,
+        health,
+        monitoring_networks=settings.monitoring_networks,
+        registry=registry if settings.enable_metrics else None,
+        profiles=Profiling() if settings.enable_pprof else None,
+    )

@@ -1,0 +1,91 @@
+"""What Prometheus is told of the process, and of the programs beside it."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Protocol, runtime_checkable
+
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from media_service.dependency import Dependency, DependencyStatus
+from media_service.metric_families import counters, gauge, gauges
+from media_service.resource_monitor import ResourceMonitor
+from media_service.task_monitor import TaskMonitor
+
+
+@runtime_checkable
+class Buffered(Protocol):
+    """A dependency that what is meant for it waits for."""
+
+    @property
+    def waiting(self) -> int:
+        """How much that is."""
+        ...
+
+
+@runtime_checkable
+class Lossy(Protocol):
+    """A dependency that does not get everything that is meant for it."""
+
+    @property
+    def drops(self) -> Counter[str]:
+        """What it did not get, by reason; never falls."""
+        ...
+
+
+class ProcessMetrics(Collector):
+    """Reads the monitors and the states of the dependencies when Prometheus asks."""
+
+    def __init__(
+        self, version: str, dependencies: Sequence[Dependency], resources: ResourceMonitor, tasks: TaskMonitor
+    ) -> None:
+        self._version = version
+        self._dependencies = dependencies
+        self._resources = resources
+        self._tasks = tasks
+
+    def collect(self) -> Iterator[Metric]:
+        yield gauges("build_info", "The version that runs.", ("version",), {(self._version,): 1})
+        yield gauge("goroutines", "asyncio tasks.", len(asyncio.all_tasks()))
+        yield gauge(
+            "goroutines_unaccounted",
+            "asyncio tasks beyond those that sessions, streams, phones and requests account for, when last counted.",
+            self._tasks.unaccounted,
+        )
+        yield gauge(
+            "memory_bytes", "Memory that the service and the programs it runs hold.", self._resources.memory_bytes
+        )
+        yield gauge(
+            "cpu_percent",
+            "Percent of one core that the service and the programs it runs take.",
+            self._resources.cpu_percent,
+        )
+        states = {each.name: each.state.status for each in self._dependencies}
+        yield gauges(
+            "dependency_up",
+            "Whether a program beside the service that the settings ask for can be used.",
+            ("dependency",),
+            {
+                (name,): status is DependencyStatus.HEALTHY
+                for name, status in states.items()
+                if status is not DependencyStatus.DISABLED
+            },
+        )
+        yield gauges(
+            "dependency_waiting",
+            "What waits for a dependency.",
+            ("dependency",),
+            {(each.name,): each.waiting for each in self._dependencies if isinstance(each, Buffered)},
+        )
+        yield counters(
+            "dependency_dropped",
+            "What a dependency did not get, by reason.",
+            ("dependency", "reason"),
+            {
+                (each.name, reason): count
+                for each in self._dependencies
+                if isinstance(each, Lossy)
+                for reason, count in each.drops.items()
+            },
+        )
