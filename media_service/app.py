@@ -31,8 +31,8 @@ from media_service.announced_phones import AnnouncedPhones
 from media_service.authentication import Authentication
 from media_service.errors import CannotStart
 from media_service.integrations import Instance, reachable_host
-from media_service.metrics import Histograms
-from media_service.monitoring import Measured, monitor
+from media_service.monitoring.metrics import Histograms
+from media_service.monitoring.monitor import Measured, monitor
 from media_service.neighbours import Neighbours
 from media_service.phones import Phones
 from media_service.rtc.candidates import announced, host_addresses

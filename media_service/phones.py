@@ -24,7 +24,7 @@ from capture.source import Source
 from media_service.dependency import Dependency
 from media_service.devices import Devices
 from media_service.errors import CannotStart
-from media_service.followed_dependency import FollowedDependency
+from media_service.monitoring.followed_dependency import FollowedDependency
 from media_service.settings import Settings
 from media_service.tasks import Tasks
 

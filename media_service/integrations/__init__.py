@@ -9,7 +9,8 @@ from media_service.integrations.consul_agent import ConsulRegistration
 from media_service.integrations.device_events import DeviceEvent, DeviceEventKind
 from media_service.integrations.instance import Instance
 from media_service.integrations.rabbitmq import EventBroker
-from media_service.integrations.redis_registry import RedisAddress, RedisRegistry
+from media_service.integrations.redis_address import RedisAddress
+from media_service.integrations.redis_registry import RedisRegistry
 from media_service.integrations.service_host import reachable_host
 
 __all__ = [

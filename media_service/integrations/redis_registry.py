@@ -6,16 +6,12 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 import structlog
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, RedisError, ResponseError
-from redis.exceptions import TimeoutError as RedisTimeout
+from redis.exceptions import RedisError
 
 from media_service.dependency import DependencyState
 from media_service.integrations.instance import Instance
@@ -31,6 +27,7 @@ from media_service.integrations.leases import (
     parse_lease,
 )
 from media_service.integrations.reconnection import heed_cancellation, keep_connected
+from media_service.integrations.redis_address import RedisAddress
 from media_service.integrations.session_events import rfc3339
 from media_service.session_record import SessionRecord
 from signaling.errors import DeviceUnavailable
@@ -55,19 +52,6 @@ _TROUBLES = (RedisError, OSError)
 _log = structlog.get_logger(__name__)
 
 _Command = tuple[object, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RedisAddress:
-    """Where Redis is."""
-
-    host: str
-    port: int
-    database: int = 0
-    password: str | None = field(default=None, repr=False)
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}/{self.database}"
 
 
 class RedisRegistry:
@@ -203,16 +187,7 @@ class RedisRegistry:
     # What runs all the time ----------------------------------------------------------------------------------------
 
     async def _stay_connected(self) -> None:
-        client = Redis(
-            host=self._address.host,
-            port=self._address.port,
-            db=self._address.database,
-            password=self._address.password,
-            socket_timeout=_PATIENCE,
-            socket_connect_timeout=_PATIENCE,
-            retry=Retry(NoBackoff(), 0),
-            client_name=self._instance.instance_id,
-        )
+        client = self._address.client(self._instance.instance_id, _PATIENCE)
         loop = asyncio.get_running_loop()
         leases_due = sessions_due = loop.time()
         try:
@@ -330,15 +305,7 @@ class RedisRegistry:
         return ("SET", _session_key(record.session_id), json.dumps(about), "PX", _milliseconds(self._session_ttl))
 
     def _failed(self, error: BaseException) -> None:
-        if isinstance(error, AuthenticationError):
-            reason = "the password is refused" if self._address.password else "it wants a password"
-        elif isinstance(error, TimeoutError | RedisTimeout):
-            reason = f"no answer within {_PATIENCE:g} s"
-        elif isinstance(error, ResponseError):
-            reason = f"it answers: {error}"
-        else:
-            reason = str(error) or type(error).__name__
-        self._known.ill(f"{self._address}: {reason}"[:300])
+        self._known.ill(self._address.reason(error, _PATIENCE))
 
 
 def _session_key(session_id: str) -> str:

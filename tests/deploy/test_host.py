@@ -20,6 +20,8 @@ CONFIGURATION = "/etc/media-service/media-service.env"
 
 pytestmark = pytest.mark.timeout(180)
 
+HASTE = "[Service]\nWatchdogSec=5s\nTimeoutAbortSec=1s\nTimeoutStopSec=1s\nRestartSec=100ms"
+
 STAND_IN = """#!/bin/sh
 systemd-notify --ready
 exec sleep infinity
@@ -84,11 +86,12 @@ def host(installed_packages: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         install(host)
         host.ask("sed", "-i", "s/^JWT_SECRET=.*/#&/", CONFIGURATION)
         set_line(host, "ADB_DEVICES=phone=127.0.0.1:5555")
+        set_line(host, "DRAIN_TIMEOUT=3s")
         # As in the guide, though systemd hands the comment on.
         set_line(host, "VIDEO_BITRATE=2000000  # 2 Mbps")
         drop_in = "/etc/systemd/system/media-service.service.d"
         host.ask("mkdir", "-p", drop_in)
-        set_line(host, "[Service]\nWatchdogSec=5s\nTimeoutAbortSec=1s\nRestartSec=100ms", f"{drop_in}/hasty.conf")
+        set_line(host, HASTE, f"{drop_in}/hasty.conf")
         phone = [sys.executable, "-m", "capture.demo_phone", "--port", "5555"]
         host.ask("systemd-run", "--quiet", "--unit=phone", f"--working-directory={CHECKOUT}", *phone)
         host.ask("systemctl", "daemon-reload")
@@ -176,8 +179,16 @@ def test_a_stuck_event_loop_is_ended_and_started_anew(host: ThrowawayHost) -> No
 
 
 @pytest.mark.network
+@pytest.mark.adb
 def test_it_ends_in_order(host: ThrowawayHost) -> None:
+    joined = journal(host).count("viewer joined")
+    watching = [sys.executable, "-m", "tests.deploy.watcher", "http://127.0.0.1:30006/", "127.0.0.1:5555", "100000"]
+    host.ask("systemd-run", "--quiet", "--unit=viewer", f"--working-directory={CHECKOUT}", *watching)
+    until(lambda: journal(host).count("viewer joined") > joined, "nobody watches")
+    begun = time.monotonic()
     host.ask("systemctl", "stop", "media-service")
+    # The viewer may stay as long as the settings say, though the unit gives it 1 s.
+    assert time.monotonic() - begun > 2.5
     assert (shown(host, "Result"), shown(host, "ExecMainCode"), shown(host, "ExecMainStatus")) == ("success", "1", "0")
     assert host.run("pgrep", "-u", "cloudphone").stdout == "", "nor is its adb server left"
 

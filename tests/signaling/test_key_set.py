@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from jwt.algorithms import RSAAlgorithm
 from structlog.testing import capture_logs
 
-from signaling.errors import Unauthorized
-from signaling.key_set import MAX_KEYS, MAX_SIZE, PATIENCE, BadKeySet, KeySet, KeysUnavailable, parse_key_set
+from signaling.errors import KeysUnavailable, Unauthorized
+from signaling.key_set import MAX_KEYS, MAX_SIZE, PATIENCE, BadKeySet, KeySet, parse_key_set
 from signaling.tokens import TokenVerifier
 from tests.signaling.signed_tokens import AUDIENCE, ISSUER, NOW, OTHER_RSA_KEY, RSA_KEY, jwk, rsa_signed
 

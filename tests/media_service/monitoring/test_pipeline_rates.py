@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from media_service.capture_counters import CaptureCounters
-from media_service.pipeline_rates import PipelineRates
+from media_service.monitoring.pipeline_rates import PipelineRates
 
 
 @dataclass(eq=False)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media_service.dependency import Dependency, DependencyState, DependencyStatus
-from media_service.followed_dependency import FollowedDependency
-from media_service.health import Health, timestamp, uptime
+from media_service.monitoring.followed_dependency import FollowedDependency
+from media_service.monitoring.health import Health, timestamp, uptime
 
 NOON = 1_736_937_000.0
 """2025-01-15T10:30:00Z, and some hours after the start."""

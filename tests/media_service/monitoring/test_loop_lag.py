@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from media_service.loop_lag import watch_loop_lag
+from media_service.monitoring.loop_lag import watch_loop_lag
 from tests.waiting import until
 
 

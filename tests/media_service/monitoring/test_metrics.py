@@ -22,29 +22,29 @@ from capture.source import Sources
 from encoders.hardware import EncoderChoice
 from encoders.hardware import choose as choose_encoder
 from encoders.pool import EncoderPool
-from media_service.capture_metrics import CaptureCollector
 from media_service.dependency import DependencyState, DependencyStatus
 from media_service.devices import Devices
-from media_service.encoding_metrics import EncodingCollector
-from media_service.health import Health
-from media_service.http_requests import HttpRequests
-from media_service.metrics import Histograms, exposition
-from media_service.operations import add_routes
-from media_service.pipeline_rates import PipelineRates
-from media_service.process_metrics import ProcessMetrics
-from media_service.resource_monitor import ResourceMonitor, ResourceUse
+from media_service.monitoring.capture_metrics import CaptureCollector
+from media_service.monitoring.encoding_metrics import EncodingCollector
+from media_service.monitoring.health import Health
+from media_service.monitoring.http_requests import HttpRequests
+from media_service.monitoring.metrics import Histograms, exposition
+from media_service.monitoring.operations import add_routes
+from media_service.monitoring.pipeline_rates import PipelineRates
+from media_service.monitoring.process_metrics import ProcessMetrics
+from media_service.monitoring.resource_monitor import ResourceMonitor, ResourceUse
+from media_service.monitoring.sampling import Sampling
+from media_service.monitoring.sending_metrics import SendingCollector
+from media_service.monitoring.session_metrics import SessionCollector
+from media_service.monitoring.task_monitor import Load, TaskMonitor
 from media_service.rtc.dtls import Certificate
 from media_service.rtc.egress import Egress
 from media_service.rtc.estimation import NONE
 from media_service.rtc.media_port import MediaPort
 from media_service.rtc.viewer import Reception
 from media_service.rung_encoder import Transcoding
-from media_service.sampling import Sampling
-from media_service.sending_metrics import SendingCollector
 from media_service.session import Surroundings
-from media_service.session_metrics import SessionCollector
 from media_service.sessions import Sessions
-from media_service.task_monitor import Load, TaskMonitor
 from media_service.tasks import Tasks
 from signaling import http
 from signaling.caller import Caller

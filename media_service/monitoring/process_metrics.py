@@ -9,9 +9,9 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from media_service.dependency import Dependency, DependencyStatus
-from media_service.metric_families import counters, gauge, gauges
-from media_service.resource_monitor import ResourceMonitor
-from media_service.task_monitor import TaskMonitor
+from media_service.monitoring.metric_families import counters, gauge, gauges
+from media_service.monitoring.resource_monitor import ResourceMonitor
+from media_service.monitoring.task_monitor import TaskMonitor
 
 
 @runtime_checkable

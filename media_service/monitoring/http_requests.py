@@ -9,7 +9,7 @@ from aiohttp import web
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from media_service.metric_families import counters, gauge
+from media_service.monitoring.metric_families import counters, gauge
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 

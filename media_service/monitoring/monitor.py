@@ -9,28 +9,29 @@ from prometheus_client import CollectorRegistry
 
 from encoders.hardware import EncoderChoice
 from encoders.pool import EncoderPool
-from media_service import __version__, operations
-from media_service.capture_metrics import CaptureCollector
+from media_service import __version__
 from media_service.dependency import Dependency
 from media_service.devices import Devices
-from media_service.encoding_metrics import EncodingCollector
-from media_service.health import Health
-from media_service.http_requests import HttpRequests
-from media_service.log_metrics import LogCollector
-from media_service.loop_lag import watch_loop_lag
-from media_service.metrics import Histograms
-from media_service.pipeline_rates import PipelineRates
-from media_service.process_metrics import ProcessMetrics
-from media_service.profiling import Profiling
-from media_service.resource_monitor import ResourceMonitor
+from media_service.monitoring import operations
+from media_service.monitoring.capture_metrics import CaptureCollector
+from media_service.monitoring.encoding_metrics import EncodingCollector
+from media_service.monitoring.health import Health
+from media_service.monitoring.http_requests import HttpRequests
+from media_service.monitoring.log_metrics import LogCollector
+from media_service.monitoring.loop_lag import watch_loop_lag
+from media_service.monitoring.metrics import Histograms
+from media_service.monitoring.pipeline_rates import PipelineRates
+from media_service.monitoring.process_metrics import ProcessMetrics
+from media_service.monitoring.profiling import Profiling
+from media_service.monitoring.resource_monitor import ResourceMonitor
+from media_service.monitoring.sampling import Sampling
+from media_service.monitoring.sending_metrics import SendingCollector
+from media_service.monitoring.session_metrics import SessionCollector
+from media_service.monitoring.task_monitor import Load, TaskMonitor
 from media_service.rtc.egress import Egress
 from media_service.rtc.media_port import MediaPort
-from media_service.sampling import Sampling
-from media_service.sending_metrics import SendingCollector
-from media_service.session_metrics import SessionCollector
 from media_service.sessions import Sessions
 from media_service.settings import Settings
-from media_service.task_monitor import Load, TaskMonitor
 from media_service.tasks import Tasks
 
 

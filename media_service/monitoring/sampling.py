@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from media_service.dependency import Dependency
-from media_service.metrics import Histograms
-from media_service.pipeline_rates import PipelineRates
+from media_service.monitoring.metrics import Histograms
+from media_service.monitoring.pipeline_rates import PipelineRates
 from media_service.rtc.viewer import Viewer
 from media_service.sessions import Sessions
 

@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry
 
-from media_service.http_requests import HttpRequests
+from media_service.monitoring.http_requests import HttpRequests
 from signaling import http
 from tests.signaling.memory_service import Client, MemoryService
 from tests.waiting import until

@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from media_service.task_stacks import kinds_of
+from media_service.monitoring.task_stacks import kinds_of
 
 _log = structlog.get_logger(__name__)
 

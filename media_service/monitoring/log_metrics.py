@@ -8,7 +8,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from media_service.log_file import LogFileHandler
-from media_service.metric_families import by, counters
+from media_service.monitoring.metric_families import by, counters
 
 
 class LogCollector(Collector):

@@ -7,7 +7,7 @@ import sys
 import psutil
 import pytest
 
-from media_service.resource_monitor import ResourceMonitor, ResourceUse, cpu_percent, measure
+from media_service.monitoring.resource_monitor import ResourceMonitor, ResourceUse, cpu_percent, measure
 from tests.waiting import until
 
 CHILD = "import sys; kept = bytearray(50_000_000); kept[::4096] = bytes(len(kept[::4096])); print('up', flush=True); "

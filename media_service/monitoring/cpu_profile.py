@@ -13,7 +13,7 @@ from typing import Final, Literal
 from pyinstrument import Profiler
 from pyinstrument.session import Session
 
-from media_service.sliced import sliced
+from media_service.monitoring.sliced import sliced
 
 _SHORTEST_INTERVAL: Final = 0.001
 _MOST_SAMPLES: Final = 10_000

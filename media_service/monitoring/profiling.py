@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from media_service import cpu_profile, heap_profile, task_stacks
+from media_service.monitoring import cpu_profile, heap_profile, task_stacks
 from signaling.errors import Conflict, MalformedMessage
 from signaling.problems import Handler
 

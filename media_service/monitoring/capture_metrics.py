@@ -7,8 +7,8 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from media_service.devices import Devices
-from media_service.metric_families import by, counter, counters, gauge, gauges
-from media_service.pipeline_rates import PipelineRates
+from media_service.monitoring.metric_families import by, counter, counters, gauge, gauges
+from media_service.monitoring.pipeline_rates import PipelineRates
 from media_service.sessions import Sessions
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from media_service.metric_families import by, counter, counters, gauge
+from media_service.monitoring.metric_families import by, counter, counters, gauge
 from media_service.rtc.egress import Egress
 from media_service.rtc.media_port import MediaPort
 from media_service.sessions import Sessions

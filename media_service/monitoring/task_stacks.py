@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
 from typing import Any, Final
 
-from media_service.sliced import sliced
+from media_service.monitoring.sliced import sliced
 
 _LONGEST_STACK: Final = 100
 

@@ -8,7 +8,7 @@ from prometheus_client.registry import Collector
 
 from encoders.hardware import EncoderChoice
 from encoders.pool import EncoderPool
-from media_service.metric_families import by, counter, counters, gauge, gauges
+from media_service.monitoring.metric_families import by, counter, counters, gauge, gauges
 from media_service.sessions import Sessions
 
 

@@ -16,10 +16,10 @@ from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media_service import cpu_profile, task_stacks
-from media_service.cpu_profile import CpuProfile, Sample
-from media_service.profiling import PREFIX, Profiling, whole_number
-from media_service.sliced import sliced
+from media_service.monitoring import cpu_profile, task_stacks
+from media_service.monitoring.cpu_profile import CpuProfile, Sample
+from media_service.monitoring.profiling import PREFIX, Profiling, whole_number
+from media_service.monitoring.sliced import sliced
 from signaling import http
 from signaling.errors import MalformedMessage
 from tests.signaling.memory_service import Client, MemoryService

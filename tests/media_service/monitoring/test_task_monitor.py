@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from media_service.task_monitor import Load, TaskMonitor
-from media_service.task_stacks import kinds_of
+from media_service.monitoring.task_monitor import Load, TaskMonitor
+from media_service.monitoring.task_stacks import kinds_of
 from tests.waiting import until
 
 IDLE = Load(0, 0, 0, 0)

@@ -8,9 +8,9 @@ from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry, Counter
 
 from media_service.dependency import DependencyState, DependencyStatus
-from media_service.health import Health
-from media_service.operations import add_routes
-from media_service.profiling import Profiling
+from media_service.monitoring.health import Health
+from media_service.monitoring.operations import add_routes
+from media_service.monitoring.profiling import Profiling
 from signaling import http
 from signaling.caller import Caller, Capability
 from signaling.errors import Unauthorized

@@ -8,10 +8,10 @@ from aiohttp import hdrs, web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from media_service import profiling
-from media_service.health import DetailedHealth, Health, HealthReport, Readiness
-from media_service.metrics import exposition
-from media_service.profiling import Profiling
+from media_service.monitoring import profiling
+from media_service.monitoring.health import DetailedHealth, Health, HealthReport, Readiness
+from media_service.monitoring.metrics import exposition
+from media_service.monitoring.profiling import Profiling
 from signaling.bodies import Body
 from signaling.caller import Caller
 from signaling.errors import Forbidden

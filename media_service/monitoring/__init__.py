@@ -1,0 +1,1 @@
+"""What is measured of the running service, and what is told to those who run it."""
