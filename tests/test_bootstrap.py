@@ -15,6 +15,24 @@ PYTHON = Path(sys.base_prefix) / "bin" / "python3"
 MODERN_UV = 'if [ "$1" = --version ]; then echo "uv 0.13.9"; fi'
 
 
+def programs(of: str) -> dict[str, str]:
+    """The packages that a list of the script names, by the first of the commands that they bring."""
+    text = (ROOT / "scripts" / "bootstrap").read_text(encoding="utf-8")
+    lines = text.split(f"\n{of}='\n")[1].split("'\n")[0].split()
+    return {line.partition("=")[0].split(",")[0]: line.partition("=")[2] for line in lines}
+
+
+def missing_packages(of: str, there: set[str]) -> list[str]:
+    """Those that the script installs on a server with the commands `there`."""
+    # It looks into these folders too, whatever the PATH.
+    folders = ("/usr/sbin", "/sbin")
+    return [
+        package
+        for command, package in programs(of).items()
+        if command not in there and not any(Path(folder, command).exists() for folder in folders)
+    ]
+
+
 class Server:
     """A fresh server, with the sources and no more than what every system has."""
 
@@ -127,8 +145,9 @@ def test_uses_sudo_where_it_asks_no_password(server: Server) -> None:
     done = server.bootstrap("test")
     if "snap" not in done.stderr:  # Ubuntu's Chromium is no Debian package.
         assert done.returncode == 0, done.stderr
+        packages = " ".join(missing_packages("test_programs", set()))
         assert server.called("apt-get") == [
-            "apt-get -q -y -o Dpkg::Use-Pty=0 install --no-install-recommends chromium ffmpeg"
+            f"apt-get -q -y -o Dpkg::Use-Pty=0 install --no-install-recommends {packages}"
         ]
 
 
@@ -136,13 +155,13 @@ def test_root_gets_what_only_root_can_test_with(server: Server) -> None:
     server.script("uv", MODERN_UV)
     server.script("id", "echo 0")
     server.script("apt-get", "")
-    server.script("chromium", "")
-    server.script("ffmpeg", "")
+    for command in programs("test_programs"):
+        server.script(command, "")
     done = server.bootstrap("test")
     assert done.returncode == 0, done.stderr
-    # The script looks into these folders too, whatever the PATH.
-    is_there = any(Path(folder, "dockerd").exists() for folder in ("/usr/sbin", "/sbin"))
-    assert [line.split()[-1] for line in server.called("apt-get")] == ([] if is_there else ["docker.io"])
+    expected = missing_packages("root_test_programs", set())
+    asked_for = [line.partition("--no-install-recommends ")[2].split() for line in server.called("apt-get")]
+    assert asked_for == ([expected] if expected else [])
 
 
 def test_says_why_apt_get_could_not_install(server: Server) -> None:
@@ -156,9 +175,12 @@ def test_says_why_apt_get_could_not_install(server: Server) -> None:
 
 def test_is_content_with_a_browser_that_is_there(server: Server) -> None:
     server.script("uv", MODERN_UV)
+    for command in programs("test_programs"):
+        if command != "chromium":
+            server.script(command, "")
     server.script("google-chrome", "")
-    server.script("ffmpeg", "")
     assert server.bootstrap("test").returncode == 0
+    assert server.called("apt-get") == []
 
 
 @pytest.mark.network

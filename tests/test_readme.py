@@ -27,7 +27,7 @@ def test_build_machines_run_the_test_command_that_it_names() -> None:
 
 def test_the_make_verbs_that_it_names_exist() -> None:
     verbs = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    assert verbs == {"help", "run", "test", "check", "bench", "clean"}
+    assert verbs == {"help", "run", "test", "check", "bench", "checklist", "install", "uninstall", "clean"}
     assert set(re.findall(r"\bmake ([a-z]+)\b(?= |`|$)", README, re.MULTILINE)) <= verbs
 
 
