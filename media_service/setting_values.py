@@ -44,6 +44,13 @@ def above_zero(duration: Duration) -> Duration:
     return duration
 
 
+def ten_minutes(duration: Duration) -> Duration:
+    # The viewer page keeps them for five.
+    if duration < 600:
+        raise ValueError("it is less than 10m")
+    return duration
+
+
 def listening_address(host: str) -> str:
     return host if host == "localhost" else ip_address(host)
 

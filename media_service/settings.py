@@ -187,7 +187,9 @@ class Settings(BaseSettings):
     turn_secret: Annotated[SecretStr | None, Allowed("text, set where TURN_URLS is")] = None
     """Secret shared with the TURN servers, coturn's `static-auth-secret`: viewers get credentials that expire."""
 
-    turn_ttl: Time = Duration(3600)
+    turn_ttl: Annotated[Duration, AfterValidator(values.ten_minutes), Allowed("a duration of 10m or more")] = Duration(
+        3600
+    )
     """How long such credentials are good for a new connection."""
 
     turn_username: Annotated[str | None, Allowed("text, set where TURN_URLS is")] = None

@@ -138,7 +138,7 @@ BAD = [
     ("max_joins_per_minute", "0", "greater than or equal"),
     ("session_cleanup_interval", "0s", "above zero"),
     ("session_inactive_timeout", "0s", "above zero"),
-    ("turn_ttl", "0s", "above zero"),
+    ("turn_ttl", "5m", "less than 10m"),
     ("ice_gathering_timeout", "0s", "above zero"),
     ("pipeline_writing_timeout", "0s", "above zero"),
     ("redis_enabled", "perhaps", "boolean"),
