@@ -2,19 +2,16 @@
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.sender import free_port
-
-START_TIMEOUT = 60.0
+from benchmarks.server_process import ServerProcess
 
 _SCRIPT = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 """Not the one on the PATH, which wants to be the system's own broker and becomes another user for that."""
@@ -25,13 +22,14 @@ class NoRabbitMQ(BenchmarkError):
     """No RabbitMQ can be run here; the text says why."""
 
 
-class RabbitMQServer:
-    """A node on a port of 127.0.0.1 that keeps what is durable when it is started again."""
+class RabbitMQServer(ServerProcess):
+    """A node on a port of 127.0.0.1 that keeps what is durable when it is started again, after five to ten seconds."""
+
+    name = "rabbitmq-server"
+    start_timeout = 60.0
 
     def __init__(self, folder: Path, name_server_port: int, prefix: Sequence[str]) -> None:
         self.port = free_port()
-        self._command = [*prefix, str(_SCRIPT)]
-        self._log = folder / "log"
         configuration = folder / "rabbitmq.conf"
         configuration.write_text(
             f"listeners.tcp.1 = 127.0.0.1:{self.port}\n"
@@ -39,7 +37,7 @@ class RabbitMQServer:
         )
         plugins = folder / "enabled_plugins"
         plugins.write_text("[].\n")
-        self._environment = {
+        environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
             "LANG": "C.UTF-8",
@@ -54,44 +52,11 @@ class RabbitMQServer:
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(plugins),
             "detached": "yes",  # The script becomes the node then, rather than its parent.
         }
-        self._process: subprocess.Popen[bytes] | None = None
+        super().__init__([*prefix, str(_SCRIPT)], folder / "log", environment)
 
     def url(self, user: str = "guest", password: str = "guest", virtual_host: str = "%2F") -> str:
         """Where it is, for such a client."""
         return f"amqp://{user}:{password}@127.0.0.1:{self.port}/{virtual_host}"
-
-    def start(self) -> None:
-        """Start it; returns when it takes clients, after five to ten seconds. Raises `BenchmarkError`."""
-        with self._log.open("wb") as output:
-            self._process = process = subprocess.Popen(
-                self._command, env=self._environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-            )
-        deadline = time.monotonic() + START_TIMEOUT
-        while process.poll() is None and time.monotonic() < deadline:
-            if self._answers():
-                return
-            time.sleep(0.02)
-        self.kill()
-        raise BenchmarkError(f"rabbitmq-server did not come up: {self._log.read_text(errors='replace')[-3000:]}")
-
-    def kill(self) -> None:
-        """End it without notice, if it runs."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.wait()
-
-    def freeze(self) -> None:
-        """Have it take connections and say nothing."""
-        self._signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Have it go on."""
-        self._signal(signal.SIGCONT)
-
-    def _signal(self, number: signal.Signals) -> None:
-        assert self._process is not None
-        os.kill(self._process.pid, number)
 
     def _answers(self) -> bool:
         try:
