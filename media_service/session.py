@@ -25,6 +25,7 @@ from media_service.rtc.viewer import Viewer, ntp_time
 from media_service.rungs import Wish
 from media_service.session_record import SessionRecord
 from media_service.session_state import SessionEvent, SessionState, transition
+from media_service.session_statistics import statistics_of
 from media_service.stream import Stream, StreamState
 from media_service.tasks import Tasks
 from media_service.tracing import Join, NoTracing, Tracing
@@ -225,41 +226,7 @@ class Session:
         self._wish = wish
 
     def statistics(self) -> dict[str, float | int | str | None]:
-        viewer = self.viewer
-        if viewer is None:
-            return {"state": self.state, "packetsSent": 0, "bytesSent": 0}
-        counters, reception, audio = viewer.counters, viewer.reception, viewer.audio
-        quality = self.stream.renditions.quality(viewer)
-        sps = quality.sps
-        return {
-            "state": self.state,
-            "packetsSent": counters.packets_sent,
-            "bytesSent": counters.bytes_sent,
-            "framesSent": counters.pictures_sent,
-            "framesReplayed": counters.pictures_replayed,
-            "retransmittedPacketsSent": counters.retransmitted_packets_sent,
-            "nackCount": counters.nack_count,
-            "pliCount": counters.pli_count,
-            "firCount": counters.fir_count,
-            "fractionLost": reception.fraction_lost,
-            "packetsLost": reception.packets_lost,
-            "jitter": reception.jitter,
-            "roundTripTime": reception.round_trip_time,
-            "availableOutgoingBitrate": viewer.estimator.bit_rate,
-            "targetBitrate": quality.bit_rate,
-            "quality": quality.level,
-            "isCongested": viewer.estimator.is_congested,
-            "queueDelay": viewer.waiting_seconds,
-            "framesDropped": sum(viewer.drops.values()),
-            "frameWidth": sps.width if sps else None,
-            "frameHeight": sps.height if sps else None,
-            "protocol": viewer.path.protocol,
-            "following": viewer.following.value,
-            "audioPacketsSent": audio.counters.packets_sent if audio else None,
-            "audioBytesSent": audio.counters.bytes_sent if audio else None,
-            "audioPacketsDropped": sum(audio.drops.values()) if audio else None,
-            "audioFractionLost": audio.fraction_lost if audio else None,
-        }
+        return statistics_of(self.state, self.viewer, self.stream)
 
     def watch(self, listener: Listener) -> Callable[[], None]:
         """Tell `listener` how device and stream are, and every change from now on; returns what ends it."""
