@@ -121,6 +121,8 @@ class Session:
         self._connecting: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._log = _log.bind(session=self.session_id[:6], device=stream.device_id)
+        if place.user_id is not None:
+            self._log = self._log.bind(user=place.user_id)
 
     @property
     def device_id(self) -> str:
