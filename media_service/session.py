@@ -29,7 +29,7 @@ from media_service.session_statistics import statistics_of
 from media_service.stream import Stream, StreamState
 from media_service.tasks import Tasks
 from media_service.tracing import Join, NoTracing, Tracing
-from signaling.candidates import parse_candidates
+from signaling.candidates import own_candidates
 from signaling.choices import QualityChoice
 from signaling.errors import Conflict
 from signaling.jsep import BandwidthFeedback, LocalTransport, Negotiated, OfferedMedia, TrickleFragment, VideoTrack
@@ -195,7 +195,7 @@ class Session:
         if fragment.credentials is None or self.state not in (SessionState.CONNECTING, SessionState.CONNECTED):
             raise Conflict(f"the session is {self.state}: ICE cannot be restarted now")
         local = self.peer.restart_ice(fragment.credentials, fragment.candidates)
-        candidates = parse_candidates(self._surroundings.candidates())
+        candidates = own_candidates(self._surroundings.candidates())
         return TrickleFragment(credentials=local, candidates=candidates, end_of_candidates=True)
 
     def tell(self, message: ServerMessage) -> None:

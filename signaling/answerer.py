@@ -192,6 +192,8 @@ def _choose_video(sections: Sequence[RemoteSection]) -> RemoteSection:
             f"the offered video is {active[0].direction}: pictures go to the browser, it must be recvonly or sendrecv"
         )
     codecs = list(dict.fromkeys(codec for section in receiving for codec in section.codecs))
+    if not codecs:
+        raise MalformedSdp("m=video has no a=rtpmap that says what it takes")
     only_mode_0 = any(codec.lower() == "h264" for codec in codecs)
     raise NoCommonCodec(
         f"the offered video codecs are {shown(', '.join(codecs), 200)}"

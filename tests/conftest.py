@@ -10,6 +10,7 @@ pytest_plugins = [
     "tests.fixtures.link",
     "tests.fixtures.media",
     "tests.fixtures.nginx",
+    "tests.fixtures.node",
     "tests.fixtures.rabbitmq",
     "tests.fixtures.redis",
     "tests.fixtures.service",

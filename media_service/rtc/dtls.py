@@ -48,6 +48,8 @@ class Certificate(RTCCertificate):
             context = super()._create_ssl_context(srtp_profiles)
             # A shared context would collect the session of every viewer there ever was.
             context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+            # aiortc's are for ECDSA only, and a peer that is our server may have an RSA certificate.
+            context.set_cipher_list(_CIPHERS)
             self._context = context
         return self._context
 
@@ -58,6 +60,12 @@ class Certificate(RTCCertificate):
     def fingerprint(self) -> str:
         """SHA-256 of the certificate, `AA:BB:…` (RFC 8122)."""
         return self._sha_256
+
+
+_CIPHERS = (
+    b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA:"
+    b"ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-SHA"
+)
 
 
 class _IceTransport:
