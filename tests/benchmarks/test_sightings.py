@@ -38,7 +38,8 @@ def test_the_first_picture_that_was_drawn_after_a_moment() -> None:
 
 
 def test_a_picture_that_goes_backwards() -> None:
-    assert seen(10.0, 10.2, 10.1, 10.15, 10.3).backwards() == 2
+    assert seen(10.0, 10.4, 10.2, 10.25, 10.5).backwards() == 2
+    assert seen(10.0, 10.2, 10.15, 10.3).backwards() == 0, "two recorders draw a picture apart"
 
 
 def test_what_was_said_of_the_phone() -> None:
