@@ -73,11 +73,14 @@ class Receivers:
 
 
 @contextmanager
-def receivers(cores: Cores) -> Iterator[Receivers]:
-    """Run the viewers' process on the other cores; it ends with the block, its viewers without a word."""
+def receivers(cores: Cores, *, token: str | None = None) -> Iterator[Receivers]:
+    """Run the viewers' process on the other cores; it ends with the block, its viewers without a word.
+
+    All of them show `token`, where there is one.
+    """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_main, args=(theirs, cores.others), daemon=True, name="receivers")
+    process = context.Process(target=_main, args=(theirs, cores.others, token), daemon=True, name="receivers")
     process.start()
     theirs.close()
     try:
@@ -91,14 +94,15 @@ def receivers(cores: Cores) -> Iterator[Receivers]:
         process.close()
 
 
-def _main(pipe: "Connection[object, Command]", cores: frozenset[int]) -> None:
+def _main(pipe: "Connection[object, Command]", cores: frozenset[int], token: str | None) -> None:
     os.sched_setaffinity(0, cores)
     gc.freeze()
-    asyncio.run(_serve(pipe))
+    asyncio.run(_serve(pipe, token))
 
 
-async def _serve(pipe: "Connection[object, Command]") -> None:
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as client:
+async def _serve(pipe: "Connection[object, Command]", token: str | None) -> None:
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), headers=headers) as client:
         audience = Audience(client)
         while True:
             await _readable(pipe.fileno())

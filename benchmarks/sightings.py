@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-
 _APART = 0.1
 """Seconds."""
 

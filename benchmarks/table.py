@@ -19,10 +19,12 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def cell(value: object) -> str:
-    """Three significant digits for a float, a dash for what was not measured."""
+    """Three significant digits for a float, a dash for what was not measured, ∞ beyond a histogram's last bucket."""
     if isinstance(value, float):
         if math.isnan(value):
             return "–"
+        if math.isinf(value):
+            return "∞"
         digits = max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0
         return f"{value:.{min(digits, 3)}f}"
     return str(value)

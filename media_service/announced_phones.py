@@ -2,10 +2,18 @@
 
 from typing import Protocol
 
+import structlog
+
 from media_service.integrations import DeviceEvent, DeviceEventKind
 
 ORIGIN = "device.started"
 """On whose word such a phone is expected."""
+
+
+MAX_PHONES = 1000
+"""Phones that are expected at once. Whoever may speak on the broker can name any address and any number of them."""
+
+_log = structlog.get_logger(__name__)
 
 
 class Expectations(Protocol):
@@ -17,12 +25,17 @@ class Expectations(Protocol):
 
 
 class AnnouncedPhones:
-    """Expects a phone from its start to its stop; what is announced twice counts once."""
+    """Expects a phone from its start to its stop; what is announced twice counts once.
+
+    More than `MAX_PHONES` are not expected.
+    """
 
     def __init__(self, phones: Expectations) -> None:
         self._phones = phones
         self._names: dict[str, str | None] = {}
         """By the address of each that has started."""
+        self.refused = 0
+        """Starts that were passed over, since there were enough."""
 
     def take(self, event: DeviceEvent) -> None:
         """Act on what was announced."""
@@ -41,6 +54,11 @@ class AnnouncedPhones:
                 self._stopped(former)
         if address in self._names:
             self._stopped(address)
+        if len(self._names) >= MAX_PHONES:
+            if not self.refused:
+                _log.warning("more phones are announced than are connected", connected=MAX_PHONES)
+            self.refused += 1
+            return
         self._names[address] = name
         self._phones.expect(address, ORIGIN, name)
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from aiohttp import web
@@ -146,7 +147,7 @@ async def serve(
         stack.push_async_callback(tasks.aclose)
         phones.follow(tasks)
         if authentication.key_set is not None:
-            tasks.start(authentication.key_set.follow(), "token keys")
+            tasks.keep(authentication.key_set.follow, "token keys")
         instance = _instance(settings, listeners.port)
         neighbours = Neighbours.of(settings, instance, AnnouncedPhones(phones).take)
         stack.push_async_callback(neighbours.aclose)
@@ -204,8 +205,8 @@ async def serve(
         stack.push_async_callback(sessions.aclose)
         phones.devices.on_change = sessions.device_changed
         neighbours.meet(tasks, lambda: (session.record() for session in sessions))
-        tasks.start(sessions.look_after(), "sender reports")
-        tasks.start(sessions.forget_failed(settings.session_cleanup_interval), "failed sessions")
+        tasks.keep(sessions.look_after, "sender reports")
+        tasks.keep(partial(sessions.forget_failed, settings.session_cleanup_interval), "failed sessions")
 
         app = http.application(
             sessions,
@@ -221,7 +222,7 @@ async def serve(
         dependencies = (*neighbours.dependencies, *phones.dependencies)
         measured = Measured(sessions, phones.devices, port, egress, pool, encoders, dependencies)
         monitor(settings, measured, app, registry, histograms, tasks)
-        add_page(app)
+        add_page(app, framed_by=settings.allowed_origins)
         await listeners.serve(app, stack)
         neighbours.announce(tasks)
         _log.info("serving", page=listeners.address, media_port=port.number, media_hosts=port.hosts)
@@ -264,7 +265,7 @@ async def _media_port(settings: Settings, stack: AsyncExitStack) -> MediaPort:
 async def _stun(settings: Settings, port: MediaPort, tasks: Tasks) -> StunDiscovery:
     stun = StunDiscovery(port, settings.stun_servers)
     if settings.stun_servers:
-        tasks.start(stun.run(), "stun discovery")
+        tasks.keep(stun.run, "stun discovery")
         if not await stun.gathered(settings.ice_gathering_timeout):
             _log.warning("public media address not known yet", waited=str(settings.ice_gathering_timeout))
     return stun

@@ -29,4 +29,4 @@ def describe(device: Device, stream: Stream | None) -> DeviceDescription:
 
 def names_of(device: Device) -> tuple[str, ...]:
     """Everything that a token may call the device."""
-    return tuple(name for name in (device.device_id, device.serial, device.name) if name)
+    return tuple(filter(None, (device.device_id, device.serial, device.name)))

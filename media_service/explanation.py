@@ -107,8 +107,11 @@ def _path(session: Session) -> dict[str, Any] | None:
     path, ice = session.peer.ice.path, session.peer.ice
     if path is None:
         return None
+    known = {(each.address, each.port): each.kind for each in ice.candidates}
     return {
         "protocol": path.protocol,
+        # What the browser did not name, its check revealed (RFC 8445 section 7.3.1.3).
+        "remoteType": known.get((path.remote[0], path.remote[1]), "prflx"),
         "remoteAddress": path.remote[0],
         "remotePort": path.remote[1],
         "isNominated": ice.is_nominated,
@@ -136,10 +139,12 @@ def _keyframes(stream: Stream, viewer: Viewer) -> list[dict[str, str]]:
     """What keyframes were asked for last, the newest first."""
     now, wall_clock = time.monotonic(), time.time()
     causes = reversed(stream.renditions.keyframe_causes(viewer))
-    return [
-        {"at": datetime.fromtimestamp(wall_clock - (now - at), UTC).isoformat(timespec="milliseconds"), "cause": cause}
-        for at, cause in causes
-    ]
+    return [{"at": _time(wall_clock - (now - at)), "cause": cause} for at, cause in causes]
+
+
+def _time(seconds: float) -> str:
+    """As everywhere in the API (RFC 3339)."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _bottleneck(session: Session) -> tuple[str, str]:

@@ -70,22 +70,23 @@ class Neighbours:
         """Begin to speak to them; `records` gives the sessions as they are."""
         if self.registry is not None:
             self.registry.records = records
-            tasks.start(self.registry.run(), "Redis")
+            tasks.keep(self.registry.run, "Redis")
         if self.events is not None:
-            tasks.start(self.events.run(), "RabbitMQ")
+            tasks.keep(self.events.run, "RabbitMQ")
 
     def announce(self, tasks: Tasks) -> None:
         """Have others find us: we answer now."""
         if self._consul is not None:
-            tasks.start(self._consul.run(), "Consul")
+            tasks.keep(self._consul.run, "Consul")
 
     async def leave(self) -> None:
-        """Have others not find us any more."""
+        """Have others not find us any more. Idempotent."""
         if self._consul is not None:
             await self._consul.aclose()
 
     async def aclose(self) -> None:
         """Say what is still to be said; sessions have ended."""
+        await self.leave()  # Ctrl-C and a second SIGTERM come here without.
         if self.events is not None:
             await self.events.aclose()
         if self.registry is not None:

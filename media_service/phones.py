@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
@@ -93,10 +94,10 @@ class Phones:
 
     def follow(self, tasks: Tasks) -> None:
         """Begin to connect phones and to hear of them."""
-        tasks.start(self._kept.run(), "connected phones")
-        tasks.start(self.devices.follow(self.adb), "devices")
+        tasks.keep(self._kept.run, "connected phones")
+        tasks.keep(partial(self.devices.follow, self.adb), "devices")
         if self.containers is not None:
-            tasks.start(self.containers.run(self._appeared, self._vanished), "Redroid containers")
+            tasks.keep(partial(self.containers.run, self._appeared, self._vanished), "Redroid containers")
 
     def expect(self, address: str, origin: str, name: str | None = None) -> None:
         """Keep the phone at `address` connected; `origin` says on whose word."""

@@ -147,23 +147,35 @@ class Sessions:
 
     def session(self, session_id: str, caller: Caller) -> Session:
         session = self._sessions.get(session_id)
-        if session is None or not caller.owns(session.user_id):
+        if session is None or not self._may_see(caller, session.user_id, session.device_id):
             raise _no_such_session()
+        if session.may_control:
+            # What a stronger token of the same user opened is not lent to a weaker one.
+            caller.require(Capability.CONTROL, self._names(session.device_id))
         return session
 
     def sessions(self, caller: Caller) -> Sequence[SessionDescription]:
         records = (*(session.record() for session in self), *self._failed)
-        return [_described(record) for record in records if caller.owns(record.user_id)]
+        return [_described(each) for each in records if self._may_see(caller, each.user_id, each.device_id)]
 
     def describe_session(self, session_id: str, caller: Caller) -> SessionDescription:
         session = self._sessions.get(session_id)
         record = session.record() if session is not None else self._failed.get(session_id)
-        if record is None or not caller.owns(record.user_id):
+        if record is None or not self._may_see(caller, record.user_id, record.device_id):
             raise _no_such_session()
         return _described(record)
 
     def explain(self, session_id: str, caller: Caller) -> Mapping[str, Any]:
-        return explain(self.session(session_id, caller))
+        self.describe_session(session_id, caller)
+        session = self._sessions.get(session_id)
+        return explain(session) if session is not None else self._failed.explanation(session_id) or {}
+
+    async def end(self, session_id: str, caller: Caller) -> None:
+        if session_id in self._sessions:
+            await self.session(session_id, caller).aclose("the viewer left")
+        else:
+            self.describe_session(session_id, caller)
+            self._failed.forget(session_id)
 
     def statistics(self) -> ServiceStatistics:
         states = Counter(session.state for session in self)
@@ -240,9 +252,7 @@ class Sessions:
         """A new session on the device's stream, and the stream's profile; undone when the block raises."""
         device = self._find(device_id, caller)
         caller.require(Capability.VIEW, names_of(device))
-        if self.is_draining:
-            self.admission.refused["draining"] += 1
-            raise Full("the service is about to stop", code="draining", retry_after=_DRAINING_RETRY)
+        self._require_open()
         place = self.admission.take(caller.user_id, device.device_id, time.monotonic())
         join = self._surroundings.tracing.join(device.device_id)
         try:
@@ -250,6 +260,7 @@ class Sessions:
                 stream = self.streams.hold(device.device_id, self._opener(device))
             try:
                 profile_level_id = await stream.ready(FIRST_PICTURE_TIMEOUT)
+                self._require_open()  # It may have begun to stop while the device was waited for.
             except BaseException:
                 self.streams.release(stream)
                 raise
@@ -267,6 +278,11 @@ class Sessions:
         session.was_announced = True
         for observer in self._observers:
             observer.session_opened(session.record())
+
+    def _require_open(self) -> None:
+        if self.is_draining:
+            self.admission.refused["draining"] += 1
+            raise Full("the service is about to stop", code="draining", retry_after=_DRAINING_RETRY)
 
     def _add(self, stream: Stream, device: Device, place: Place, join: Join, caller: Caller) -> Session:
         session = Session(
@@ -291,6 +307,17 @@ class Sessions:
                 raise
             # What other devices there are is none of this caller's business.
             raise _no_such_device(device_id) from None
+
+    def _may_see(self, caller: Caller, user_id: str | None, device_id: str) -> bool:
+        """Whether a session of that user on that device is one of the caller's."""
+        return caller.owns(user_id) and (caller.devices is None or caller.may(Capability.VIEW, self._names(device_id)))
+
+    def _names(self, device_id: str) -> tuple[str, ...]:
+        """Everything that a token may call the device; its id alone once it is gone."""
+        try:
+            return names_of(self._devices.find(device_id))
+        except NotFound:
+            return (device_id,)
 
     def _opener(self, device: Device) -> Callable[[], Awaitable[Source]]:
         async def open_source() -> Source:
@@ -334,7 +361,7 @@ class Sessions:
         record = session.record()
         if record.state is SessionState.FAILED:
             self.failed += 1
-            self._failed.add(record)
+            self._failed.add(record, explain(session))
         self.totals.input_drops.update(session.control.dropped)
         if session.viewer is not None:
             self.totals.viewer_left(session.viewer)

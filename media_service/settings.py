@@ -33,7 +33,7 @@ class Settings(BaseSettings):
         AfterValidator(values.listening_address),
         Allowed("an IP address of this machine, 0.0.0.0, :: or localhost"),
     ] = "127.0.0.1"
-    """Address that the HTTP and WebSocket API listens on. Beyond this machine every request needs a token."""
+    """Address that HTTP and WebSockets are listened for on. Beyond this machine the API needs a token."""
 
     port: Annotated[int, Field(ge=0, le=65535), Allowed("a port from 1 to 65535, or 0 for any free one")] = 30006
     """Port of the HTTP and WebSocket API and of the viewer page."""
@@ -91,7 +91,7 @@ class Settings(BaseSettings):
     """Where `/metrics` and `/health` may be asked from without a token."""
 
     trusted_proxies: Networks = ("127.0.0.0/8", "::1/128")
-    """Proxies whose `X-Forwarded-For` is believed when they say who asks."""
+    """Proxies who are believed when they say who asks and for which host: `X-Forwarded-For`, `X-Forwarded-Host`."""
 
     resource_monitor_interval: Time = Duration(10)
     """How often memory and CPU use are measured."""
@@ -113,7 +113,7 @@ class Settings(BaseSettings):
     jwt_secret: Annotated[
         Annotated[SecretStr, AfterValidator(values.long_enough)] | None, Allowed("32 bytes of text or more")
     ] = None
-    """Secret that tokens are signed with (HS256). Without it or one of the next two nobody needs a token."""
+    """Secret that tokens are signed with (HS256). Without it or one of the next two nobody here needs a token."""
 
     jwt_public_key: Annotated[
         Annotated[Path, BeforeValidator(values.public_key)] | None, Allowed("a PEM file with a public key")
@@ -136,7 +136,7 @@ class Settings(BaseSettings):
     """Sessions at once; who comes after is told to come again (503)."""
 
     max_sessions_per_user: Annotated[int, Field(ge=1, le=100_000), Allowed("sessions from 1 to 100000")] = 100
-    """Sessions of one user at once (429). Without tokens every address is a user."""
+    """Sessions of one user at once (429). Without tokens nobody is a user, unless a request names one."""
 
     max_sessions_per_device: Annotated[int, Field(ge=1, le=100_000), Allowed("sessions from 1 to 100000")] = 500
     """Viewers of one device at once (503)."""

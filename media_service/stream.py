@@ -9,7 +9,7 @@ from enum import StrEnum
 import structlog
 
 from capture.controller import Controller
-from capture.errors import AdbTimeout, CaptureError, SourceEnded
+from capture.errors import AdbTimeout, CaptureError, DeviceNotFound, DeviceOffline, SourceEnded
 from capture.source import ScreenCondition, Source, SourceFacts, WakefulSource
 from encoders.access_unit import AccessUnit
 from encoders.audio_packet import AudioPacket
@@ -265,6 +265,9 @@ class Stream:
 
     def _fail(self, error: CaptureError | CodedVideoError | OSError) -> None:
         match error:
+            case DeviceNotFound():
+                # To adb. It is among our devices, or nobody would want to watch it, so it is only away.
+                code = DeviceOffline.code
             case CaptureError():
                 code = error.code
             case CodedVideoError():

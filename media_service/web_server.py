@@ -1,6 +1,8 @@
 """The HTTP server: its sockets, bound before anything else is begun, and the viewer page."""
 
+import re
 import socket
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from importlib.resources import files
 from pathlib import Path
@@ -9,6 +11,7 @@ from aiohttp import web
 
 from media_service.addresses import own_address
 from media_service.errors import CannotStart
+from media_service.idle_connections import IdleConnections
 
 _WEB = Path(str(files("media_service"))) / "web"
 _SHUTDOWN_TIMEOUT = 5.0
@@ -47,10 +50,14 @@ class Listeners:
 
     async def serve(self, app: web.Application, stack: AsyncExitStack) -> None:
         """Serve `app` until `stack` is closed."""
+        idle = IdleConnections()
+        app.middlewares.insert(0, idle.notice)
         # Nobody compresses what is as small as this, and a broken one would be logged by aiohttp itself.
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT, auto_decompress=False)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
+        if (server := runner.server) is not None:
+            stack.callback(idle.follow(lambda: server.connections))
         for each in self._sockets:
             await web.SockSite(runner, each).start()
 
@@ -60,20 +67,29 @@ class Listeners:
             each.close()
 
 
-def add_page(app: web.Application) -> None:
-    """Add the viewer page and its files; the last of the routes, since it takes every path that no other does."""
+def add_page(app: web.Application, *, framed_by: Sequence[str] = ()) -> None:
+    """Add the viewer page and its files.
 
-    async def page(_: web.Request) -> web.FileResponse:
-        return web.FileResponse(_WEB / "index.html")
+    Pages of its own site and of `framed_by` may have it in a frame: there what is clicked is a touch on a phone, which
+    another page could lay under a button of its own.
+    """
+    ancestors = " ".join(("'self'", *framed_by))
+    files = {path.name: path for path in _WEB.iterdir()} | {"": _WEB / "index.html"}
 
-    async def revalidated(_: web.Request, response: web.StreamResponse) -> None:
+    async def file(request: web.Request) -> web.FileResponse:
+        return web.FileResponse(files[request.match_info["file"]])
+
+    async def complete(_: web.Request, response: web.StreamResponse) -> None:
         # Modules of two versions must not meet in one page.
         if isinstance(response, web.FileResponse):
             response.headers["Cache-Control"] = "no-cache"
+            response.headers["Content-Security-Policy"] = f"frame-ancestors {ancestors}"
+            response.headers["X-Content-Type-Options"] = "nosniff"
+            response.headers["Referrer-Policy"] = "no-referrer"
 
-    app.on_response_prepare.append(revalidated)
-    app.router.add_get("/", page)
-    app.router.add_static("/", _WEB)
+    app.on_response_prepare.append(complete)
+    # By name: a folder would answer for every path there is, and so hide which methods the others take.
+    app.router.add_get(f"/{{file:{'|'.join(map(re.escape, files))}}}", file)
 
 
 def _bound(family: int, address: tuple[object, ...]) -> socket.socket:

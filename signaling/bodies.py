@@ -5,6 +5,7 @@ candidate) is as good as a password: no error repeats it (`signaling.json_body`)
 """
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Required, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, RootModel, StringConstraints, Tag
@@ -329,6 +330,13 @@ class DeviceList(Body):
     total: int
 
 
+class DescribedDevices(Body):
+    """A `DeviceList` to answer with: a `DeviceBody` for each of hundreds would cost more than all the rest."""
+
+    devices: list[DeviceDescription]
+    total: int
+
+
 class Explanation(RootModel[dict[str, Any]]):
     """Why a session looks as it does: codec and profile, passthrough or encoded, path, loss, bottleneck, keyframes.
 
@@ -338,4 +346,11 @@ class Explanation(RootModel[dict[str, Any]]):
 
 
 def _rfc3339(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    second, microseconds = divmod(round(seconds * 1_000_000), 1_000_000)
+    return f"{_second(second)}.{microseconds // 1000:03d}Z"
+
+
+# Lists of sessions have hundreds of times, most of them the same second's.
+@lru_cache(maxsize=2048)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

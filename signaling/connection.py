@@ -160,7 +160,7 @@ class Connection:
         else:
             session, sdp = await self._service.answer(message.device_id, message.sdp, self._caller)
             reply = ServerAnswer(session.session_id, sdp)
-        self._sessions.add(session, ends_with_socket=True)
+        self._sessions.add(session, called=message.device_id, ends_with_socket=True)
         self._socket.reply(reply, message_id)
         self._watch(session)
 
@@ -192,7 +192,7 @@ class Connection:
             if self._openings:
                 # What was asked for before is left too, though it is not there yet.
                 await asyncio.wait(self._openings)
-            await self._end([session for session in self._sessions if session.device_id == message.device_id])
+            await self._end(self._sessions.of_device(message.device_id))
         else:
             await self._end([await self._session(message.session_id)])
 

@@ -8,7 +8,7 @@ from aiohttp.typedefs import Middleware
 
 from signaling import device_offers, device_socket, documentation, sessions_http, websocket, whep
 from signaling import tickets as tickets_http
-from signaling.bodies import DeviceBody, DeviceList, IceServers
+from signaling.bodies import DescribedDevices, DeviceBody, DeviceList, IceServers
 from signaling.guard import Authenticator, caller_of, guard
 from signaling.operations import Answer, Operation, Tag, add_operations, add_route, operation
 from signaling.origins import only_known_hosts, only_known_origins
@@ -17,6 +17,7 @@ from signaling.problems import problems
 from signaling.service import Service
 from signaling.sessions_http import ice_servers, respond
 from signaling.tickets import Tickets
+from signaling.turns import in_turn
 
 MAX_BODY_SIZE = 128 * 1024
 """Bytes of a request; a description has at most half of that."""
@@ -45,6 +46,7 @@ def application(
     ]
     if loopback_only:
         guards.insert(0, only_known_hosts(allowed_origins, trusted_proxies))
+    guards.insert(0, in_turn())
     app = web.Application(middlewares=guards, client_max_size=MAX_BODY_SIZE)
     listing = Listing(service)
     add_route(app, "GET", "/api/media/devices", listing.devices)
@@ -77,8 +79,8 @@ class Listing:
         )
     )
     async def devices(self, request: web.Request) -> web.Response:
-        devices = [DeviceBody.of(device) for device in await self.service.devices(caller_of(request))]
-        return respond(DeviceList(devices=devices, total=len(devices)))
+        devices = list(await self.service.devices(caller_of(request)))
+        return respond(DescribedDevices(devices=devices, total=len(devices)))
 
     @operation(
         Operation(

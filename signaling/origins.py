@@ -8,7 +8,6 @@ Behind a proxy that is trusted the page's host is the one that the proxy was ask
 """
 
 from collections.abc import Iterable, Sequence
-from ipaddress import ip_address
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
@@ -16,7 +15,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from signaling.errors import Forbidden
-from signaling.networks import is_within
+from signaling.networks import is_address, is_within
 from signaling.problems import Handler, problem_response
 
 _PREFLIGHT_SECONDS = 600
@@ -110,11 +109,5 @@ def _host_name(host: str) -> str:
 
 
 def _is_own_name(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        # A name can be made to point here, an address cannot.
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
+    # A name can be made to point here, an address cannot.
+    return host == "localhost" or host.endswith(".localhost") or is_address(host)

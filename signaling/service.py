@@ -178,7 +178,10 @@ class Service(Protocol):
         ...
 
     def session(self, session_id: str, caller: Caller) -> SessionHandle:
-        """The open session of that id. Raises `NotFound`, for somebody else's too."""
+        """The open session of that id, to be acted on.
+
+        Raises `NotFound`, for somebody else's too, and `Forbidden` where its viewer may do more than the caller.
+        """
         ...
 
     def sessions(self, caller: Caller) -> Sequence[SessionDescription]:
@@ -190,7 +193,14 @@ class Service(Protocol):
         ...
 
     def explain(self, session_id: str, caller: Caller) -> Mapping[str, Any]:
-        """Why it looks as it does, ready to become JSON: see `media_service.explanation`. Raises `NotFound`."""
+        """Why it looks as it does, or did when it failed, ready to become JSON: see `media_service.explanation`.
+
+        Raises `NotFound`.
+        """
+        ...
+
+    async def end(self, session_id: str, caller: Caller) -> None:
+        """End a session, and free everything it held; or forget one that failed. Raises `NotFound` or `Forbidden`."""
         ...
 
     def statistics(self) -> ServiceStatistics:

@@ -217,7 +217,7 @@ class SessionRoutes:
         )
     )
     async def end(self, request: web.Request) -> web.Response:
-        await self._session(request.match_info["session_id"], request).aclose("the viewer left")
+        await self.service.end(request.match_info["session_id"], caller_of(request))
         return respond(Done(status="ok"))
 
     @operation(

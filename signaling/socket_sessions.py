@@ -10,6 +10,8 @@ from signaling.service import SessionHandle
 @dataclass(slots=True)
 class _Held:
     session: SessionHandle
+    called: str
+    """What the browser calls the device, which has several names."""
     ends_with_socket: bool
     forget: list[Callable[[], object]]
 
@@ -34,9 +36,13 @@ class SocketSessions:
         """Those that were opened through the socket, and end with it."""
         return [held.session for held in self._held.values() if held.ends_with_socket]
 
-    def add(self, session: SessionHandle, *, ends_with_socket: bool) -> None:
-        """Speak for `session`."""
-        self._held[session.session_id] = _Held(session, ends_with_socket, [])
+    def add(self, session: SessionHandle, *, called: str = "", ends_with_socket: bool) -> None:
+        """Speak for `session`, whose device the browser calls `called`, where it named it."""
+        self._held[session.session_id] = _Held(session, called, ends_with_socket, [])
+
+    def of_device(self, device_id: str) -> list[SessionHandle]:
+        """Those of the device, by its id or by what the browser called it when it opened them."""
+        return [each.session for each in self._held.values() if device_id in (each.session.device_id, each.called)]
 
     def forget(self, session_id: str) -> None:
         """Speak for it no more, and do what `when_forgotten` was given."""
@@ -63,7 +69,7 @@ class SocketSessions:
             if held is None:
                 raise NotFound(f"this connection has no session {session_id!r}", code="session_not_found")
             return held.session
-        sessions = [session for session in self if device_id is None or session.device_id == device_id]
+        sessions = list(self) if device_id is None else self.of_device(device_id)
         if len(sessions) != 1:
             whose = "this connection" if device_id is None else f"this connection with {device_id!r}"
             raise Conflict(

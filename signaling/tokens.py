@@ -13,8 +13,10 @@ The kind of key decides the algorithm (RFC 8725 section 3.1); a token that names
     token_claims           lacks a claim, or has one that cannot be used
 """
 
+import hashlib
 import re
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, Self
@@ -31,6 +33,9 @@ from signaling.errors import Unauthorized
 
 MAX_TOKEN = 8192
 """Characters; headers of that length are refused by most servers anyway."""
+
+MAX_REMEMBERED = 500
+"""Tokens whose signature is not verified again."""
 
 MIN_SECRET_BYTES = 32
 """RFC 7518 section 3.2: as many as the hash has."""
@@ -107,8 +112,23 @@ class PublicKey:
         return (self.key,)
 
 
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """A token that was taken."""
+
+    key_id: str | None
+    keys: Keys
+    """Where the key came from."""
+    key: bytes | RSAPublicKey = field(repr=False)
+    claims: Mapping[str, Any] = field(repr=False)
+
+
 class TokenVerifier:
-    """Fits `signaling.guard.Authenticator`. A token that any of `keys` is for is taken."""
+    """Fits `signaling.guard.Authenticator`. A token that any of `keys` is for is taken.
+
+    Signatures that were good are remembered, as long as their key is known: whoever has a token sends it with every
+    request. What changes with time is looked at every time.
+    """
 
     def __init__(
         self, keys: Sequence[Keys], *, issuer: str, audience: str, clock: Callable[[], float] = time.time
@@ -117,9 +137,23 @@ class TokenVerifier:
         self._issuer = issuer
         self._audience = audience
         self._clock = clock
+        self._remembered: OrderedDict[bytes, _Verified] = OrderedDict()
+        """By a digest of the token: tokens themselves are not kept. The one that came last is at the end."""
 
     async def caller(self, token: str, address: str) -> Caller:
         """Who sends `token` from `address`. Raises `Unauthorized`, or `KeysUnavailable` while keys are not known."""
+        digest = _digest(token)
+        verified = self._remembered.get(digest)
+        if verified is None or verified.key not in await verified.keys.candidates(verified.key_id):
+            verified = await self._verify(token)
+        self._remembered[digest] = verified
+        self._remembered.move_to_end(digest)
+        if len(self._remembered) > MAX_REMEMBERED:
+            self._remembered.popitem(last=False)
+        return caller_by_claims(verified.claims, now=self._clock(), address=address)
+
+    async def _verify(self, token: str) -> _Verified:
+        """Raises as `caller` does, but for what depends on the time."""
         algorithm, key_id = _header(token)
         usable = [keys for keys in self._keys if keys.algorithm == algorithm]
         if not usable:
@@ -127,12 +161,12 @@ class TokenVerifier:
             raise Unauthorized(f"a token must be signed with {allowed}", code="token_algorithm")
         for keys in usable:
             for key in await keys.candidates(key_id):
-                claims = self._verified(token, key, keys.algorithm)
+                claims = self._claims(token, key, keys.algorithm)
                 if claims is not None:
-                    return caller_by_claims(claims, now=self._clock(), address=address)
+                    return _Verified(key_id, keys, key, claims)
         raise Unauthorized("the token was not signed with a key that is known here", code="token_signature")
 
-    def _verified(self, token: str, key: bytes | RSAPublicKey, algorithm: str) -> Mapping[str, Any] | None:
+    def _claims(self, token: str, key: bytes | RSAPublicKey, algorithm: str) -> Mapping[str, Any] | None:
         """The claims of a token that was signed with `key`, from whom and for whom it must be; None for another key."""
         try:
             return jwt.decode(
@@ -161,6 +195,11 @@ class TokenVerifier:
             raise _malformed() from None
         except jwt.InvalidTokenError:
             raise Unauthorized("a claim of the token is not of its type (RFC 7519)", code="token_claims") from None
+
+
+def _digest(token: str) -> bytes:
+    # aiohttp makes lone surrogates of what is not UTF-8.
+    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
 
 
 def _header(token: str) -> tuple[object, str | None]:

@@ -12,6 +12,7 @@ told apart by its `application/sdp`; we never do: who offered no H.264 would not
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from urllib.parse import quote
 
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
@@ -62,7 +63,7 @@ class Whep:
         caller = caller_of(request)
         session, answer = await self._service.answer(request.match_info["device_id"], offer, caller)
         headers = CIMultiDict(_NO_STORE)
-        headers[hdrs.LOCATION] = f"{_outer_path(request)}/{session.session_id}"
+        headers[hdrs.LOCATION] = f"{_outer_path(request, session.device_id)}/{session.session_id}"
         headers[hdrs.ETAG] = session.etag
         headers[_ACCEPT_PATCH] = TRICKLE_FRAGMENT
         for link in ice_server_links(self._service.ice_servers(caller)):
@@ -153,10 +154,14 @@ def _content(text: str, content_type: str, headers: CIMultiDict[str], *, status:
     return web.Response(status=status, body=text.encode(), headers=headers)
 
 
-def _outer_path(request: web.Request) -> str:
-    """The request's path as the client knows it: a proxy that took a prefix away says which one."""
+def _outer_path(request: web.Request, device_id: str) -> str:
+    """The device's endpoint as the client knows it: a proxy that took a prefix away says which one."""
     prefix = request.headers.get(_FORWARDED_PREFIX, "").rstrip("/")
-    return f"{prefix if _PREFIX.fullmatch(prefix) else ''}{request.rel_url.raw_path}"
+    path = request.rel_url.raw_path
+    if request.match_info["device_id"] != device_id:
+        # By another of its names. The session knows the device by one.
+        path = f"{path.rpartition('/')[0]}/{quote(device_id, safe=':')}"
+    return f"{prefix if _PREFIX.fullmatch(prefix) else ''}{path}"
 
 
 async def _body(request: web.Request, content_type: str, accepts: str) -> str:

@@ -50,6 +50,10 @@ class ConsulRegistration:
     def state(self) -> DependencyState:
         return self._known.state
 
+    @property
+    def counts(self) -> Mapping[str, int]:
+        return {"registrations": self.registrations}
+
     async def run(self) -> None:
         """Stay registered. Never ends."""
         await keep_connected(self._stay_registered, self._failed, _TROUBLES)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from urllib.parse import unquote, urlsplit
 
@@ -63,6 +63,9 @@ class EventBroker:
     Each instance hears of devices by a queue of its own, since each has to know. The queue is durable, and neither
     exclusive nor deleted with its consumer: what happens to devices while an instance restarts, or cannot be reached,
     is heard afterwards. It is bounded, and RabbitMQ drops it an hour after its instance went for good.
+
+    What is heard is believed: who may publish to `EXCHANGE` decides which addresses are connected to by adb, and what
+    the devices there are called. RabbitMQ's topic permissions keep others from it.
     """
 
     def __init__(
@@ -110,6 +113,10 @@ class EventBroker:
         """Have the event sent. Neither waits nor raises."""
         self._events.add(event)
         self._changed.set()
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        return {"published": self.published}
 
     async def run(self) -> None:
         """Stay connected, send and listen. Never ends."""

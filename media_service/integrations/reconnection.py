@@ -4,11 +4,14 @@ from asyncio import CancelledError, current_task, sleep
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
+import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 from tenacity.wait import wait_exponential, wait_random
 
 _SHORTEST, _LONGEST = 0.25, 1.5
 """Seconds between attempts: what is back is to be used again within five, an attempt that hangs included."""
+
+_log = structlog.get_logger(__name__)
 
 
 def heed_cancellation() -> None:
@@ -31,15 +34,23 @@ async def keep_connected(
 
     It connects, works until the connection is lost, and returns then; it raises one of `troubles` when there is no
     connection to be had, which `failed` is told. Attempts in vain follow each other more and more slowly.
+
+    Libraries raise other things too for bytes that are not what they expect, as of another program on that port. These
+    are told in the same way, and the log has a traceback of each kind.
     """
+    unforeseen: set[type[BaseException]] = set()
 
     def note(attempt: RetryCallState) -> None:
-        if attempt.outcome is not None and (error := attempt.outcome.exception()) is not None:
-            failed(error)
+        if attempt.outcome is None or (error := attempt.outcome.exception()) is None:
+            return
+        if not isinstance(error, troubles) and type(error) not in unforeseen:
+            unforeseen.add(type(error))
+            _log.error("a dependency made us stumble", exc_info=error)
+        failed(error)
 
     while True:
         async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(troubles),
+            retry=retry_if_exception_type(Exception),
             wait=wait_exponential(_SHORTEST, _LONGEST) + wait_random(0, _SHORTEST),
             before_sleep=note,
         ):

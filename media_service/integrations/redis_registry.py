@@ -4,7 +4,7 @@ import asyncio
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any
@@ -155,6 +155,10 @@ class RedisRegistry:
         self._elsewhere.discard(device_id)
         if token is not None:
             self._let_go(device_id, token)
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        return {"conflict": self.conflicts}
 
     async def run(self) -> None:
         """Keep everything written. Never ends."""

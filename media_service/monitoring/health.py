@@ -15,7 +15,7 @@ _WHY_DISABLED: Final = {
     "redis": "REDIS_ENABLED is false",
     "rabbitmq": "RABBITMQ_ENABLED is false",
     "consul": "CONSUL_ENABLED is false",
-    "docker": "there is neither DOCKER_HOST nor a /var/run/docker.sock",
+    "docker": "there is neither DOCKER_HOST nor a /var/run/docker.sock that may be used",
     "adb": "it is not used",
 }
 """What is told of, in this order, whether it is used or not; and why it is not."""

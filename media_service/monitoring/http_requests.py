@@ -27,8 +27,7 @@ class HttpRequests(Collector):
     async def answered(self, request: web.Request, response: web.StreamResponse) -> None:
         """Count a request whose answer is about to be sent."""
         resource = request.match_info.route.resource
-        # Files of the page have no pattern of their own, and there is no end of those that are not there.
-        route = resource.canonical or "/" if resource is not None else "unknown"
+        route = resource.canonical if resource is not None else "unknown"
         method = request.method if request.method in _METHODS else "other"
         self._counts[method, route, str(response.status)] += 1
         if isinstance(response, web.WebSocketResponse):

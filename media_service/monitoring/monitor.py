@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -28,6 +29,7 @@ from media_service.monitoring.sampling import Sampling
 from media_service.monitoring.sending_metrics import SendingCollector
 from media_service.monitoring.session_metrics import SessionCollector
 from media_service.monitoring.task_monitor import Load, TaskMonitor
+from media_service.rtc.candidates import host_addresses
 from media_service.rtc.egress import Egress
 from media_service.rtc.media_port import MediaPort
 from media_service.sessions import Sessions
@@ -71,15 +73,15 @@ def monitor(
         SendingCollector(sessions, measured.port, measured.egress),
         CaptureCollector(sessions, measured.devices, rates),
         EncodingCollector(sessions, measured.pool, measured.encoders),
-        ProcessMetrics(__version__, dependencies, resources, task_monitor),
+        ProcessMetrics(__version__, dependencies, resources, task_monitor, lambda: tasks.crashed),
         LogCollector(),
         requests,
     ):
         registry.register(collector)
-    tasks.start(resources.run(settings.resource_monitor_interval), "resource monitor")
-    tasks.start(task_monitor.run(settings.goroutine_monitor_interval), "task monitor")
-    tasks.start(Sampling(sessions, rates, histograms, dependencies).run(), "sampling")
-    tasks.start(watch_loop_lag(histograms.loop_lag.observe), "loop lag")
+    tasks.keep(partial(resources.run, settings.resource_monitor_interval), "resource monitor")
+    tasks.keep(partial(task_monitor.run, settings.goroutine_monitor_interval), "task monitor")
+    tasks.keep(Sampling(sessions, rates, histograms, dependencies).run, "sampling")
+    tasks.keep(partial(watch_loop_lag, histograms.loop_lag.observe), "loop lag")
     health = Health(
         dependencies,
         lambda: sessions.is_draining,
@@ -90,7 +92,8 @@ def monitor(
     operations.add_routes(
         app,
         health,
-        monitoring_networks=settings.monitoring_networks,
+        # An agent on this machine may ask from any of its addresses.
+        monitoring_networks=(*settings.monitoring_networks, *host_addresses()),
         registry=registry if settings.enable_metrics else None,
         profiles=Profiling() if settings.enable_pprof else None,
     )

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+import structlog
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +72,17 @@ class ResourceMonitor:
 
     async def run(self, interval: float) -> None:
         """Measure every `interval` seconds, in a thread. Never ends."""
+        trouble = ""
         while True:
-            self.note(await asyncio.to_thread(self._take))
+            try:
+                use = await asyncio.to_thread(self._take)
+            except (psutil.Error, OSError) as error:  # As when there is no file descriptor left to read /proc with.
+                if str(error) != trouble:
+                    trouble = str(error)
+                    _log.warning("memory and CPU use cannot be measured", reason=trouble)
+            else:
+                trouble = ""
+                self.note(use)
             await asyncio.sleep(interval)
 
     def note(self, use: ResourceUse) -> None:

@@ -41,14 +41,16 @@ class SendingCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         totals, port, egress = self._sessions.totals, self._port, self._egress
+        # Who left and who is there belong together: sessions come and go between two yields, and one that is counted
+        # in both would make a counter fall at the next look.
         viewers = [session.viewer for session in self._sessions if session.viewer is not None]
-        yield gauge("viewers", "Sessions that media flows to.", len(viewers))
         gone, drops = totals.of_viewers(())
+        sound = totals.of_audio(viewers)
         # All fields of a viewer at once: there may be hundreds, and the event loop waits.
         columns = zip(_values(gone), *(_values(viewer.counters) for viewer in viewers), strict=True)
         for (metric, text), values in zip(_COUNTERS.values(), columns, strict=True):
             yield counter(metric, text, sum(values))
-        sound = totals.of_audio(viewers)
+        yield gauge("viewers", "Sessions that media flows to.", len(viewers))
         yield counter("audio_packets_sent", "RTP packets of sound sent.", sound.packets_sent)
         yield counter("audio_bytes_sent", "Bytes of coded sound sent.", sound.bytes_sent)
         for viewer in viewers:

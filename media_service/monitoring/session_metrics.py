@@ -23,6 +23,10 @@ class SessionCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         sessions = tuple(self._sessions)
         states = Counter(session.state for session in sessions)
+        # With the sessions, since one that ends between two yields is in the totals then.
+        dropped = Counter(self._sessions.totals.input_drops)
+        for session in sessions:
+            dropped.update(session.control.dropped)
         yield counter("sessions", "Sessions opened.", self._sessions.opened)
         yield counter("sessions_failed", "Sessions that could not connect or broke.", self._sessions.failed)
         yield counters(
@@ -39,7 +43,4 @@ class SessionCollector(Collector):
             {(state.value,): states[state] for state in _OPEN},
         )
         yield gauge("draining", "Whether no new sessions are opened.", self._sessions.is_draining)
-        dropped = Counter(self._sessions.totals.input_drops)
-        for session in sessions:
-            dropped.update(session.control.dropped)
         yield counters("input_dropped", "Input that did not reach a device, by reason.", ("reason",), by(dropped))

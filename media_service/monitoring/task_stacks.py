@@ -13,6 +13,8 @@ from typing import Any, Final
 from media_service.monitoring.sliced import sliced
 
 _LONGEST_STACK: Final = 100
+_KEEPER: Final = "Tasks._keep"
+"""What begins others anew: what those run is of interest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,9 @@ class Place:
 
 def kind_of(task: asyncio.Task[Any]) -> str:
     """The function that it runs. Unlike its name, that says nothing of whose it is."""
-    work = task.get_coro()
+    work: object = task.get_coro()
+    if getattr(work, "__qualname__", "") == _KEEPER and isinstance(work, CoroutineType):
+        work = work.cr_await or work
     return getattr(work, "__qualname__", type(work).__name__)
 
 

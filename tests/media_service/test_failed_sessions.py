@@ -11,8 +11,8 @@ RECORD = SessionRecord("s", "phone-1", None, SessionState.FAILED, "no answer cam
 
 def test_they_are_forgotten_when_their_time_has_come() -> None:
     failed = FailedSessions(60.0)
-    failed.add(RECORD)
-    failed.add(replace(RECORD, session_id="later", last_active=1020.0))
+    failed.add(RECORD, {})
+    failed.add(replace(RECORD, session_id="later", last_active=1020.0), {})
     failed.sweep(1069.9)
     assert [record.session_id for record in failed] == ["s", "later"]
     failed.sweep(1070.0)
@@ -23,7 +23,7 @@ def test_they_are_forgotten_when_their_time_has_come() -> None:
 
 def test_one_can_be_forgotten() -> None:
     failed = FailedSessions(60.0)
-    failed.add(RECORD)
+    failed.add(RECORD, {})
     failed.forget("s")
     failed.forget("s")
     assert len(failed) == 0
@@ -32,7 +32,15 @@ def test_one_can_be_forgotten() -> None:
 def test_the_oldest_goes_when_there_are_too_many() -> None:
     failed = FailedSessions(60.0)
     for number in range(LARGEST_COUNT + 5):
-        failed.add(replace(RECORD, session_id=str(number)))
+        failed.add(replace(RECORD, session_id=str(number)), {})
     assert len(failed) == LARGEST_COUNT
     assert failed.get("4") is None
     assert failed.get("5") is not None
+
+
+def test_how_it_was_is_remembered_with_it() -> None:
+    failed = FailedSessions(60.0)
+    failed.add(RECORD, {"bottleneck": "network"})
+    assert failed.explanation("s") == {"bottleneck": "network"}
+    failed.forget("s")
+    assert failed.explanation("s") is None

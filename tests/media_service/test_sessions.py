@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from media_service.rtc.estimation import NONE
 from media_service.rtc.media_port import MediaPort
 from media_service.session import Session, Surroundings
 from media_service.session_record import SessionRecord
-from media_service.session_state import SessionState
+from media_service.session_state import SessionEvent, SessionState
 from media_service.sessions import Sessions
 from media_service.tasks import Tasks
 from signaling.caller import Caller, Capability
@@ -267,6 +268,7 @@ async def test_a_day_goes_by(scene: Scene) -> None:
             noticed_after = at - last_heard
             await until(lambda: sessions.statistics().failed_sessions)
             assert sessions.describe_session(gone.session_id, BOB).state == "failed"
+            assert sessions.explain(gone.session_id, BOB)["reason"] == "the browser is not heard of any more"
         if noticed_after and not forgotten_after and not sessions.statistics().failed_sessions:
             forgotten_after = at - last_heard
     assert here.state is SessionState.CONNECTED
@@ -283,6 +285,16 @@ async def test_a_day_goes_by(scene: Scene) -> None:
     await other.leave()
 
 
+async def test_a_failed_session_can_be_forgotten(scene: Scene) -> None:
+    session, _ = await scene.sessions.answer("a", OFFER, ANN)
+    session.close(SessionEvent.BROKE, "no path was found")
+    await until(lambda: scene.sessions.statistics().failed_sessions)
+    with pytest.raises(NotFound):
+        await scene.sessions.end(session.session_id, BOB)
+    await scene.sessions.end(session.session_id, ANN)
+    assert scene.sessions.sessions(ANN) == []
+
+
 async def test_ice_restarts_keep_the_session(scene: Scene) -> None:
     session, viewer = await watching(scene, "a", ANN)
     before = session.etag
@@ -290,3 +302,26 @@ async def test_ice_restarts_keep_the_session(scene: Scene) -> None:
     assert session.etag != before
     assert ours.credentials is not None
     await viewer.leave()
+
+
+async def test_a_weaker_token_of_the_same_user_is_not_lent_what_a_stronger_one_opened(scene: Scene) -> None:
+    session, _ = await scene.sessions.answer("a", OFFER, ANN)
+    only_b = replace(ANN, devices={"b": ANN.capabilities})
+    viewer = replace(ANN, capabilities=frozenset({Capability.VIEW}))
+    for ask in (scene.sessions.session, scene.sessions.describe_session, scene.sessions.explain):
+        with pytest.raises(NotFound):
+            ask(session.session_id, only_b)
+    assert scene.sessions.sessions(only_b) == []
+    with pytest.raises(Forbidden):
+        scene.sessions.session(session.session_id, viewer)
+    assert len(scene.sessions.sessions(viewer)) == 1
+    await session.aclose("the viewer left")
+
+
+async def test_a_join_that_the_end_of_the_service_overtakes_is_refused(scene: Scene) -> None:
+    joining = asyncio.get_running_loop().create_task(scene.sessions.answer("a", OFFER, ANN))
+    await until(lambda: len(scene.sessions.streams) == 1, pause=0)
+    await scene.sessions.drain(5)
+    with pytest.raises(Full) as refusal:
+        await joining
+    assert (refusal.value.code, len(scene.sessions)) == ("draining", 0)

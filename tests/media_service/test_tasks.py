@@ -81,3 +81,23 @@ async def test_a_crash_while_closing_is_logged() -> None:
     assert [log["task"] for log in logs] == ["stubborn"]
     with pytest.raises(LookupError):
         task.result()
+
+
+async def test_what_is_kept_is_begun_anew() -> None:
+    tasks = Tasks()
+    begun: list[int] = []
+    done = asyncio.Event()
+
+    async def work() -> None:
+        begun.append(len(begun))
+        if len(begun) == 1:
+            raise LookupError("a bug")
+        done.set()
+        await asyncio.Event().wait()
+
+    with structlog.testing.capture_logs() as logs:
+        tasks.keep(work, "kept")
+        await asyncio.wait_for(done.wait(), 10)
+    assert [(log["event"], log["task"]) for log in logs] == [("a task crashed and is begun anew", "kept")]
+    assert (begun, tasks.crashed) == ([0, 1], 1)
+    await tasks.aclose()

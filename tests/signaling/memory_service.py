@@ -181,6 +181,9 @@ class MemoryService:
     def explain(self, session_id: str, caller: Caller) -> Mapping[str, Any]:
         return {"sessionId": self.session(session_id, caller).session_id, "video": {"coding": "passthrough"}}
 
+    async def end(self, session_id: str, caller: Caller) -> None:
+        await self.session(session_id, caller).aclose("the viewer left")
+
     def statistics(self) -> ServiceStatistics:
         still_open = len([one for one in self.opened.values() if one.closed_because is None])
         return ServiceStatistics(still_open + 1, still_open, 0, 1, len(self.opened) + 1, 1)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signaling.networks import client_address, is_within
+from signaling.networks import UNKNOWN, client_address, is_address, is_within
 
 PRIVATE = ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "fc00::/7")
 PROXIES = ("127.0.0.0/8", "10.0.0.0/24", "2001:db8:1::/48")
@@ -56,12 +56,12 @@ def test_is_within(address: str, is_inside: bool) -> None:
         ("127.0.0.1", ["203.0.113.9:4711"], "203.0.113.9"),
         ("127.0.0.1", ["fe80::1%eth0"], "fe80::1"),
         ("2001:db8:1::5", ["203.0.113.9"], "203.0.113.9"),
-        ("127.0.0.1", ["unknown"], "127.0.0.1"),
-        ("127.0.0.1", ["203.0.113.9, unknown, 10.0.0.7"], "10.0.0.7"),
-        ("127.0.0.1", ["203.0.113.9, "], "127.0.0.1"),
-        ("127.0.0.1", [""], "127.0.0.1"),
-        ("127.0.0.1", ["<script>"], "127.0.0.1"),
-        ("127.0.0.1", ["1" * 5000], "127.0.0.1"),
+        ("127.0.0.1", ["unknown"], "unknown"),
+        ("127.0.0.1", ["203.0.113.9, unknown, 10.0.0.7"], "unknown"),
+        ("127.0.0.1", ["203.0.113.9, "], "unknown"),
+        ("127.0.0.1", [""], "unknown"),
+        ("127.0.0.1", ["<script>"], "unknown"),
+        ("127.0.0.1", ["1" * 5000], "unknown"),
         ("", ["203.0.113.9"], ""),
         ("unix:", ["203.0.113.9"], "unix:"),
     ],
@@ -82,10 +82,18 @@ HOPS = st.one_of(
 
 
 @given(st.lists(st.lists(HOPS, max_size=4).map(", ".join), max_size=3))
-def test_whatever_is_forwarded_an_address_comes_out(forwarded: list[str]) -> None:
+def test_whatever_is_forwarded_an_address_comes_out_or_none(forwarded: list[str]) -> None:
     client = client_address("127.0.0.1", forwarded, PROXIES)
-    assert str(ip_address(client)) == client
+    assert client == UNKNOWN or str(ip_address(client)) == client
     assert "%" not in client
+
+
+@given(st.lists(HOPS, max_size=4).map(", ".join), st.text("abxyz_<>:/", min_size=1, max_size=9))
+def test_who_hides_behind_a_proxy_is_not_taken_for_the_proxy(sent: str, hidden: str) -> None:
+    """What a proxy says of a client without an address, as `unknown` or `unix:`, makes nobody this machine."""
+    if not is_address(hidden):
+        client = client_address("127.0.0.1", [f"{sent}, {hidden}"], PROXIES)
+        assert not is_within(client, ("0.0.0.0/0", "::/0"))
 
 
 @given(st.lists(HOPS, max_size=4).map(", ".join), st.ip_addresses(v=4).map(str))

@@ -53,9 +53,12 @@ async def test_it_goes_on_after_trouble_and_after_a_connection_was_lost() -> Non
     assert script.told == ["one", "two", "three"]
 
 
-async def test_a_bug_is_not_trouble() -> None:
-    script = Script(OSError("one"), ZeroDivisionError("a bug"))
-    assert isinstance(await ended(script, attempts=3), ZeroDivisionError)
+async def test_what_nobody_foresaw_is_logged_once_and_tried_again() -> None:
+    script = Script(OSError("one"), ValueError("not JSON"), ValueError("not JSON"), None)
+    with capture_logs() as lines:
+        assert isinstance(await ended(script, attempts=5), asyncio.CancelledError)
+    assert script.told == ["one", "not JSON", "not JSON"]
+    assert [(line["log_level"], type(line["exc_info"])) for line in lines] == [("error", ValueError)]
 
 
 async def test_a_cancellation_that_a_library_swallows_is_heeded() -> None:

@@ -56,7 +56,7 @@ def test_every_dependency_is_told_with_its_reason() -> None:
         "adb": "disabled",
     }
     assert body["reasons"] == {
-        "docker": "there is neither DOCKER_HOST nor a /var/run/docker.sock",
+        "docker": "there is neither DOCKER_HOST nor a /var/run/docker.sock that may be used",
         "adb": "it is not used",
         "rabbitmq": "connection refused",
         "consul": "CONSUL_ENABLED is false",

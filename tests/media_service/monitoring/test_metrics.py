@@ -163,7 +163,7 @@ async def watched(clip: Path, encoders: EncoderChoice) -> AsyncIterator[Watched]
             SendingCollector(sessions, port, egress),
             CaptureCollector(sessions, devices, rates),
             EncodingCollector(sessions, pool, encoders),
-            ProcessMetrics("1.2.3", dependencies, resources, TaskMonitor(lambda: Load(0, 0, 0, 0), 20)),
+            ProcessMetrics("1.2.3", dependencies, resources, TaskMonitor(lambda: Load(0, 0, 0, 0), 20), lambda: 0),
             requests,
         ):
             registry.register(collector)
