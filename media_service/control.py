@@ -13,7 +13,7 @@ from signaling.allowance import Allowance
 from signaling.choices import QualityChoice, SoundChoice
 from signaling.errors import Forbidden, SignalingError, TooMany
 from signaling.input_messages import ClipboardRequest, Input, StatsRequest, parse_control
-from signaling.messages import Error, InputAck, ServerMessage, Stats, clipboard_answer
+from signaling.server_messages import Error, InputAck, ServerMessage, Stats, clipboard_answer
 from signaling.service import SessionHandle
 
 CONTROL_CHANNEL = "control"

@@ -33,8 +33,8 @@ from signaling.candidates import own_candidates
 from signaling.choices import QualityChoice
 from signaling.errors import Conflict
 from signaling.jsep import BandwidthFeedback, LocalTransport, Negotiated, OfferedMedia, TrickleFragment, VideoTrack
-from signaling.messages import ServerMessage, StateChange, VideoState, serialize
 from signaling.offerer import accept_answer
+from signaling.server_messages import ServerMessage, StateChange, VideoState, serialize
 from signaling.service import Listener
 
 _log = structlog.get_logger(__name__)

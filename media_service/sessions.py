@@ -30,8 +30,8 @@ from media_service.tracing import Join
 from signaling.answerer import create_answer, parse_offer
 from signaling.caller import Caller, Capability
 from signaling.errors import Full, NotFound
-from signaling.messages import Error
 from signaling.offerer import create_offer
+from signaling.server_messages import Error
 from signaling.service import DeviceDescription, ServiceStatistics, SessionDescription
 
 IceServers = Sequence[dict[str, str | list[str]]]

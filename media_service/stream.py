@@ -24,7 +24,7 @@ from media_service.rung_encoder import Transcoding
 from media_service.rungs import SOURCE
 from signaling.errors import DeviceUnavailable
 from signaling.h264_match import COMMON_PROFILE_LEVEL_ID
-from signaling.messages import VideoState
+from signaling.server_messages import VideoState
 
 _log = structlog.get_logger(__name__)
 

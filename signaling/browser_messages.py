@@ -16,7 +16,7 @@
     ping                                                             pong
 
 On the right is the reply, with the same id. Any of them may be answered `error {code, detail}`. Without an `id` there
-is no `ok`, but every other reply. `sessionId` may be left out while there is only one. `signaling.messages` has what we
+is no `ok`, but every other reply. `sessionId` may be left out while there is only one. `server_messages` has what we
 send; GET /api/media/asyncapi.json has all of it.
 """
 

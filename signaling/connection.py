@@ -14,6 +14,18 @@ from typing import assert_never
 from aiohttp import web
 
 from capture.input_events import ReadClipboard
+from signaling.browser_messages import (
+    Attach,
+    BrowserAnswer,
+    BrowserMessage,
+    BrowserOffer,
+    Join,
+    KeyframeRequest,
+    Leave,
+    Ping,
+    StatsSubscription,
+    TrickledCandidate,
+)
 from signaling.caller import Caller
 from signaling.candidates import parse_candidate
 from signaling.choices import QualityChoice, SoundChoice
@@ -21,24 +33,14 @@ from signaling.errors import Conflict, Unauthorized
 from signaling.input_messages import ClipboardRequest, Input
 from signaling.jsep import TrickleFragment
 from signaling.message_socket import MAX_MALFORMED, MessageSocket
-from signaling.messages import (
-    Attach,
-    BrowserAnswer,
-    BrowserMessage,
-    BrowserOffer,
+from signaling.server_messages import (
     InputAck,
-    Join,
-    KeyframeRequest,
-    Leave,
-    Ping,
     Pong,
     ServerAnswer,
     ServerMessage,
     ServerOffer,
     StateChange,
     Stats,
-    StatsSubscription,
-    TrickledCandidate,
     clipboard_answer,
 )
 from signaling.service import Service, SessionHandle

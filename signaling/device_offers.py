@@ -19,9 +19,9 @@ from signaling.caller import Caller
 from signaling.errors import NotFound
 from signaling.guard import caller_of
 from signaling.json_body import read_json
-from signaling.messages import StateChange
 from signaling.operations import Answer, Operation, Tag, add_route, operation
 from signaling.problem_codes import OPENING
+from signaling.server_messages import StateChange
 from signaling.service import Service, SessionHandle
 from signaling.sessions_http import fragment_of, respond
 

@@ -46,7 +46,7 @@ def application(
     ]
     if loopback_only:
         guards.insert(0, only_known_hosts(allowed_origins, trusted_proxies))
-    guards.insert(0, in_turn())
+    guards.insert(0, in_turn())  # Before all else: what waits has cost nothing yet.
     app = web.Application(middlewares=guards, client_max_size=MAX_BODY_SIZE)
     listing = Listing(service)
     add_route(app, "GET", "/api/media/devices", listing.devices)

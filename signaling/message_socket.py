@@ -11,12 +11,13 @@ import structlog
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from capture.errors import CaptureError
+from signaling.browser_messages import BrowserMessage, parse
 from signaling.errors import MalformedMessage, SignalingError
 from signaling.input_messages import ClipboardRequest, Input
 from signaling.message_limits import MessageLimits
-from signaling.messages import BrowserMessage, Error, Ok, ServerMessage, parse, serialize
 from signaling.outbox import Outbox
 from signaling.problems import INTERNAL_ERROR, told
+from signaling.server_messages import Error, Ok, ServerMessage, serialize
 
 MAX_MALFORMED = 20
 """Malformed messages in a row after which the socket is closed: that is no client of ours."""

@@ -8,7 +8,7 @@ from capture.input_events import InputEvent
 from signaling.caller import Caller
 from signaling.choices import QualityChoice
 from signaling.jsep import TrickleFragment
-from signaling.messages import StateChange
+from signaling.server_messages import StateChange
 
 Listener = Callable[[StateChange], None]
 """Called on every change of state."""

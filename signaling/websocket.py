@@ -1,4 +1,4 @@
-"""`GET /api/media/ws`: the messages of `signaling.messages`, for as many sessions as the page shows phones."""
+"""`GET /api/media/ws`: the messages of `browser_messages` and `server_messages`, for as many sessions as the page shows phones."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ from aiohttp import WSCloseCode, web
 from signaling import asyncapi
 from signaling.connection import Connection
 from signaling.guard import BEARER, caller_of
-from signaling.messages import ServerMessage
+from signaling.server_messages import ServerMessage
 from signaling.service import Service
 
 PATH = "/api/media/ws"

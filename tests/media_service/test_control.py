@@ -11,7 +11,7 @@ from media_service.control import Control
 from media_service.tasks import Tasks
 from signaling.choices import QualityChoice, QualityLevel
 from signaling.input_messages import MAX_CLIPBOARD
-from signaling.messages import ClipboardText, Error, InputAck, ServerMessage, Stats
+from signaling.server_messages import ClipboardText, Error, InputAck, ServerMessage, Stats
 from tests.signaling.memory_service import MemorySession
 from tests.waiting import until
 

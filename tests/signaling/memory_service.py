@@ -19,8 +19,8 @@ from signaling.choices import QualityChoice, QualityLevel
 from signaling.errors import Conflict, Forbidden, Full, NotFound
 from signaling.guard import Authenticator
 from signaling.jsep import Candidate, IceCredentials, Negotiated, OfferedMedia, TrickleFragment
-from signaling.messages import StateChange
 from signaling.offerer import accept_answer, create_offer
+from signaling.server_messages import StateChange
 from signaling.service import DeviceDescription, Listener, ServiceStatistics, SessionDescription
 from tests.signaling.samples import LOCAL
 

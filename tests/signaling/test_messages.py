@@ -7,33 +7,35 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capture.input_events import Key, Rotate, Text, Touch, TouchAction
-from signaling.choices import QualityChoice, QualityLevel, SoundChoice
-from signaling.errors import MalformedMessage
-from signaling.input_messages import MAX_CLIPBOARD, ClipboardRequest, Input
-from signaling.messages import (
+from signaling.browser_messages import (
     Attach,
     BrowserAnswer,
     BrowserMessage,
     BrowserOffer,
-    ClipboardText,
-    Error,
-    InputAck,
     Join,
     KeyframeRequest,
     Leave,
-    Ok,
     Ping,
+    StatsSubscription,
+    TrickledCandidate,
+    parse,
+)
+from signaling.choices import QualityChoice, QualityLevel, SoundChoice
+from signaling.errors import MalformedMessage
+from signaling.input_messages import MAX_CLIPBOARD, ClipboardRequest, Input
+from signaling.server_messages import (
+    ClipboardText,
+    Error,
+    InputAck,
+    Ok,
     Pong,
     ServerAnswer,
     ServerMessage,
     ServerOffer,
     StateChange,
     Stats,
-    StatsSubscription,
-    TrickledCandidate,
     VideoState,
     clipboard_answer,
-    parse,
     serialize,
 )
 

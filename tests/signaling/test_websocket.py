@@ -19,8 +19,8 @@ from signaling.choices import QualityChoice, QualityLevel
 from signaling.connection import MAX_MALFORMED, MAX_SESSIONS, MAX_WAITING_INPUTS
 from signaling.guard import guard
 from signaling.message_limits import OTHERS_AT_ONCE, REFUSALS_AT_ONCE
-from signaling.messages import Error
 from signaling.problems import problems
+from signaling.server_messages import Error
 from signaling.websocket import MAX_MESSAGE_SIZE, PATH
 from tests.signaling.memory_service import ANYBODY, Client, MemoryService, MemorySession, served
 from tests.signaling.samples import LOCAL, description, edited
