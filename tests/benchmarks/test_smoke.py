@@ -1,12 +1,14 @@
 """Every benchmark runs, with so few viewers that it takes seconds. What the numbers are is not looked at."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from benchmarks import captured_phones, cycles, fanout, join_storm
+from benchmarks import api, captured_phones, cycles, fanout, join_storm
 from benchmarks.clip import ClipShape, make_clip
 from benchmarks.machine import Cores
+from benchmarks.wrk import Load
 
 _SECONDS = 0.5
 
@@ -76,3 +78,14 @@ def test_phones_through_adb_are_measured_by_stage(clip: Path, cores: Cores) -> N
     assert result.service > 0
     assert result.watched.lost == 0
     assert result.watched.decoded > 0
+
+
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
+def test_the_api_is_measured_without_tokens_and_with_them(clip: Path, cores: Cores) -> None:
+    plan = api.Plan(("levels",), 0.5, (Load(2, 100.0), Load(2)), viewers=2)
+    rows = api.run(plan, clip, cores)["levels"]
+    assert [row.has_token for row in rows] == [False] * 4 + [True] * 4
+    for row in rows:
+        assert row.window.streams.pictures > 0
+        assert row.window.streams.lost == 0
+        assert (row.window.answered is None) is row.what.startswith("nobody")
