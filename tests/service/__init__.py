@@ -1,0 +1,1 @@
+"""The whole service under test from outside: what only makes sense with everything wired."""
