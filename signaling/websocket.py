@@ -1,4 +1,4 @@
-"""`GET /api/media/ws`: the messages of `browser_messages` and `server_messages`, for as many sessions as the page shows phones."""
+"""`GET /api/media/ws`, whose messages are those of `browser_messages` and `server_messages`, for many phones on one page."""
 
 import asyncio
 import time
