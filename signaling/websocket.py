@@ -1,4 +1,4 @@
-"""`GET /api/media/ws`, whose messages are those of `browser_messages` and `server_messages`, for many phones on one page."""
+"""`GET /api/media/ws`: JSON messages, as in `browser_messages` and `server_messages`, for many phones on a page."""
 
 import asyncio
 import time
