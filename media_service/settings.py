@@ -88,7 +88,7 @@ class Settings(BaseSettings):
         "192.168.0.0/16",
         "fc00::/7",
     )
-    """Where `/metrics` and `/health` may be asked from without a token."""
+    """Where `/metrics` and `/health` may be asked from without a token, beside this machine's own addresses."""
 
     trusted_proxies: Networks = ("127.0.0.0/8", "::1/128")
     """Proxies who are believed when they say who asks and for which host: `X-Forwarded-For`, `X-Forwarded-Host`."""

@@ -28,6 +28,7 @@ from signaling.browser_messages import (
 )
 from signaling.caller import Caller
 from signaling.candidates import parse_candidate
+from signaling.claims import LEEWAY
 from signaling.choices import QualityChoice, SoundChoice
 from signaling.errors import Conflict, Unauthorized
 from signaling.input_messages import ClipboardRequest, Input
@@ -145,7 +146,7 @@ class Connection:
     def _require_room(self) -> None:
         """Raises an error unless another session may be had on this socket."""
         ends_at = self._caller.expires_at
-        if ends_at is not None and self._clock() >= ends_at:
+        if ends_at is not None and self._clock() >= ends_at + LEEWAY:
             raise Unauthorized(
                 "the token that opened this connection has expired: what it watches goes on, but another session needs "
                 "a connection with a new token",

@@ -395,7 +395,7 @@ async def test_a_token_that_expires_ends_nothing_and_opens_nothing(service: Memo
         page = Page(socket)
         session = service.opened[await page.offer()]
         elsewhere = await posted(service, Caller("ada"))
-        now = 1060.0
+        now = 1070.0
         assert await page.ask(type="key", keyCode=4, sessionId=session.session_id) == {"type": "ok"}
         for message in (
             {"type": "offer", "deviceId": "demo", "sdp": OFFER},
