@@ -28,8 +28,8 @@ from signaling.browser_messages import (
 )
 from signaling.caller import Caller
 from signaling.candidates import parse_candidate
-from signaling.claims import LEEWAY
 from signaling.choices import QualityChoice, SoundChoice
+from signaling.claims import LEEWAY
 from signaling.errors import Conflict, Unauthorized
 from signaling.input_messages import ClipboardRequest, Input
 from signaling.jsep import TrickleFragment
