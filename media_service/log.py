@@ -1,5 +1,6 @@
 """Logging: events with values by structlog, pretty on a terminal and a JSON object per line elsewhere."""
 
+import asyncio
 import atexit
 import logging
 from collections.abc import Callable, Sequence
@@ -24,7 +25,8 @@ class _NoEcho(logging.Filter):
         if record.name == "aiohttp.websocket":
             return False  # The subprotocols that a client asked for, one of which is its token.
         error = record.exc_info[1] if record.exc_info else None
-        return type(error).__module__ != "aiohttp.http_exceptions"
+        # And of a handler that it ended itself when the server closed, aiohttp says that it is surprised.
+        return type(error).__module__ != "aiohttp.http_exceptions" and not isinstance(error, asyncio.InvalidStateError)
 
 
 def configure(

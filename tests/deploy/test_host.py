@@ -45,7 +45,7 @@ def installed_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def boot(stack: ExitStack, folder: Path, *bindings: tuple[Path, str]) -> ThrowawayHost:
     try:
-        host = stack.enter_context(throwaway_host(folder, (ROOT, CHECKOUT), *bindings))
+        host = stack.enter_context(throwaway_host(folder, (ROOT, CHECKOUT), (ROOT, str(ROOT)), *bindings))
     except NoThrowawayHost as error:
         pytest.skip(str(error))
     host.ask("systemctl", "start", "systemd-journald")

@@ -61,8 +61,8 @@ async def exit_code(service: RunningService, timeout: float) -> int:
 
 
 def token(secret: str = SECRET, **claims: Any) -> str:
-    """A token of `ann` for ten minutes, with such claims; ... leaves one out."""
-    usual = {"sub": "ann", "iss": ISSUER, "aud": AUDIENCE, "exp": int(time.time()) + 600}
+    """A token of `ann` for a day, with such claims; ... leaves one out."""
+    usual = {"sub": "ann", "iss": ISSUER, "aud": AUDIENCE, "exp": int(time.time()) + 86400}
     return jwt.encode({name: value for name, value in (usual | claims).items() if value is not ...}, secret, "HS256")
 
 
