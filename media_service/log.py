@@ -19,7 +19,7 @@ _ONLY_SHAPES = Redaction()
 
 
 class _NoEcho(logging.Filter):
-    """Leaves out what aiohttp says of a client's own bytes, which may hold a token and come as often as anybody likes."""
+    """Leaves out what aiohttp says of a client's own bytes: they may hold a token, and anybody can send them."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.name == "aiohttp.websocket":
