@@ -90,7 +90,7 @@ def test_a_network_is_measured() -> None:
 @pytest.mark.adb
 def test_ten_and_one_are_measured() -> None:
     try:
-        [outcome] = ten_and_one.measure([VARIANTS["adaptive"]], 4.0, settle=1.0)
+        [outcome] = ten_and_one.measure([VARIANTS["adaptive"]], 2.0, settle=1.0)
     except NoNamespaces as error:
         pytest.skip(str(error))
     assert outcome.alone.frames_per_second > 0

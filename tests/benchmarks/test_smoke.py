@@ -26,7 +26,6 @@ def cores() -> Cores:
 @pytest.mark.parametrize(
     "scenario",
     [
-        fanout.Scenario("media-service", 1, 2),
         fanout.Scenario("media-service", 2, 1),
         fanout.Scenario("stock aiortc", 1, 2),
     ],
