@@ -8,7 +8,7 @@ from ipaddress import ip_address
 
 import structlog
 
-from capture.adb.address import DEFAULT_PORT
+from capture.adb.address import DEFAULT_PORT, in_url
 from capture.docker_engine import Container, DockerEngine, parse_docker_host
 from capture.errors import DockerUnavailable
 
@@ -59,9 +59,9 @@ def adb_address(container: Container, published_at: str) -> str:
     if published:
         host_ip = published[0].host_ip
         is_everywhere = not host_ip or ip_address(host_ip).is_unspecified
-        return f"{published_at if is_everywhere else _in_url(host_ip)}:{published[0].host_port}"
+        return f"{published_at if is_everywhere else in_url(host_ip)}:{published[0].host_port}"
     if container.addresses:
-        return f"{_in_url(container.addresses[0])}:{port}"
+        return f"{in_url(container.addresses[0])}:{port}"
     if container.has_host_network:
         return f"{published_at}:{port}"
     raise ValueError(f"its port {port} is not published, and it has no address in any network")
@@ -140,7 +140,3 @@ def _adb_port(container: Container) -> int:
 def _is_reachable(host_ip: str, published_at: str) -> bool:
     """A port that another host publishes to itself alone cannot be reached from here."""
     return not host_ip or not ip_address(host_ip).is_loopback or published_at in ("127.0.0.1", "[::1]", "localhost")
-
-
-def _in_url(ip: str) -> str:
-    return f"[{ip}]" if ":" in ip else ip

@@ -1,9 +1,6 @@
-"""Addresses in URLs. Pure."""
+"""Where this machine reaches itself. Pure."""
 
-
-def in_url(host: str) -> str:
-    """`host` as it stands in a URL (RFC 3986 section 3.2.2)."""
-    return f"[{host}]" if ":" in host else host
+from capture.adb.address import in_url
 
 
 def own_address(host: str, port: int) -> str:

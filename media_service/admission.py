@@ -3,6 +3,7 @@
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
 
+from signaling.allowance import Allowance
 from signaling.errors import Full, SignalingError, TooMany
 
 _MINUTE = 60.0
@@ -21,14 +22,6 @@ class Limits:
     sessions_per_device: int = 500
     joins_per_minute: int = 600
     """Sessions that one user may open; in one burst as many."""
-
-
-@dataclass(slots=True)
-class _Allowance:
-    """What one user may still open now."""
-
-    left: float
-    at: float
 
 
 class Place:
@@ -58,7 +51,7 @@ class Admission:
         self._taken = 0
         self._by_user: Counter[str] = Counter()
         self._by_device: Counter[str] = Counter()
-        self._allowances: OrderedDict[str, _Allowance] = OrderedDict()
+        self._allowances: OrderedDict[str, Allowance] = OrderedDict()
 
     def take(self, user_id: str | None, device_id: str, now: float) -> Place:
         """A place for `user_id` on the device.
@@ -99,21 +92,17 @@ class Admission:
     def _allow(self, user_id: str, now: float) -> None:
         """Count one more join of the user, or refuse it."""
         most = self._limits.joins_per_minute
-        allowance = self._allowances.pop(user_id, None) or _Allowance(most, now)
+        allowance = self._allowances.pop(user_id, None) or Allowance(most / _MINUTE, most)
         self._allowances[user_id] = allowance
         if len(self._allowances) > _REMEMBERED_USERS:
             # Who was not heard of for longest has the fullest allowance: forgetting it gives nothing away.
             self._allowances.popitem(last=False)
-        allowance.left = min(most, allowance.left + (now - allowance.at) * most / _MINUTE)
-        allowance.at = now
-        if allowance.left < 1:
-            wait = (1 - allowance.left) * _MINUTE / most
+        if not allowance.take(now):
             raise TooMany(
                 f"this user opened {most} sessions within a minute, which is the limit",
                 code="too_many_joins",
-                retry_after=max(1, round(wait + 0.5)),
+                retry_after=max(1, round(allowance.wait + 0.5)),
             )
-        allowance.left -= 1
 
     def _left(self, place: Place) -> None:
         self._taken -= 1

@@ -1,7 +1,6 @@
 """Why a session looks as it does, in words and numbers that can be acted on (`GET /sessions/{id}/explain`)."""
 
 import time
-from datetime import UTC, datetime
 from typing import Any
 
 from media_service.renditions import Quality
@@ -9,6 +8,7 @@ from media_service.rtc.viewer import Viewer
 from media_service.rungs import SOURCE
 from media_service.session import Session
 from media_service.stream import Stream, StreamState
+from signaling.rfc3339 import milliseconds
 
 _LOSS_WORTH_A_WORD = 0.02
 _LATE = 0.1
@@ -139,12 +139,7 @@ def _keyframes(stream: Stream, viewer: Viewer) -> list[dict[str, str]]:
     """What keyframes were asked for last, the newest first."""
     now, wall_clock = time.monotonic(), time.time()
     causes = reversed(stream.renditions.keyframe_causes(viewer))
-    return [{"at": _time(wall_clock - (now - at)), "cause": cause} for at, cause in causes]
-
-
-def _time(seconds: float) -> str:
-    """As everywhere in the API (RFC 3339)."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return [{"at": milliseconds(wall_clock - (now - at)), "cause": cause} for at, cause in causes]
 
 
 def _bottleneck(session: Session) -> tuple[str, str]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv6Address
 from typing import Self
 
+from capture.adb.address import in_url
+
 _URL = re.compile(
     r"(?P<scheme>stun|turns?):"
     r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?))"
@@ -43,6 +45,5 @@ class IceUrl:
         return cls(match["scheme"], match["ipv6"] or match["name"], port, match["transport"])
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
         query = f"?transport={self.transport}" if self.transport else ""
-        return f"{self.scheme}:{host}:{self.port}{query}"
+        return f"{self.scheme}:{in_url(self.host)}:{self.port}{query}"

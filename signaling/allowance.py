@@ -1,4 +1,4 @@
-"""How many messages may come: a token bucket. Pure: the time is passed in."""
+"""How much may come: a token bucket. Pure: the time is passed in."""
 
 
 class Allowance:
@@ -10,6 +10,11 @@ class Allowance:
         self._burst = per_second if burst is None else burst
         self._left = self._burst
         self._at = float("-inf")
+
+    @property
+    def wait(self) -> float:
+        """Seconds from the last look after which there is one; 0 when there is."""
+        return max(0.0, (1 - self._left) / self._per_second)
 
     def take(self, now: float) -> bool:
         """Take one, if there is one left; `now` is in seconds of any clock that does not go back."""

@@ -4,8 +4,6 @@ Unknown fields are ignored, as older front-ends send some. The text of a field w
 candidate) is as good as a password: no error repeats it (`signaling.json_body`).
 """
 
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Annotated, Any, Literal, Required, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, RootModel, StringConstraints, Tag
@@ -14,6 +12,7 @@ from typing_extensions import TypedDict
 
 from signaling.browser_messages import MAX_CANDIDATE
 from signaling.choices import MAX_ID
+from signaling.rfc3339 import milliseconds
 from signaling.sdp import MAX_DESCRIPTION_SIZE
 from signaling.service import DeviceDescription, ServiceStatistics, SessionDescription
 
@@ -229,8 +228,8 @@ class SessionBody(Body):
             user_id=session.user_id,
             state=session.state,
             reason=session.reason,
-            created_at=_rfc3339(session.created_at),
-            last_active=_rfc3339(session.last_active),
+            created_at=milliseconds(session.created_at),
+            last_active=milliseconds(session.last_active),
         )
 
 
@@ -305,22 +304,7 @@ class DeviceBody(Body):
 
     @classmethod
     def of(cls, device: DeviceDescription) -> Self:
-        return cls(
-            device_id=device.device_id,
-            name=device.name,
-            serial=device.serial,
-            origin=device.origin,
-            model=device.model,
-            state=device.state,
-            capture_mode=device.capture_mode,
-            reason=device.reason,
-            width=device.width,
-            height=device.height,
-            rotation=device.rotation,
-            screen=device.screen,
-            audio=device.audio,
-            viewers=device.viewers,
-        )
+        return cls.model_validate(device, from_attributes=True)
 
 
 class DeviceList(Body):
@@ -343,14 +327,3 @@ class Explanation(RootModel[dict[str, Any]]):
     `bottleneck` is what holds the picture back most and `bottleneckReason` says it in words. What is not known yet is
     null.
     """
-
-
-def _rfc3339(seconds: float) -> str:
-    second, microseconds = divmod(round(seconds * 1_000_000), 1_000_000)
-    return f"{_second(second)}.{microseconds // 1000:03d}Z"
-
-
-# Lists of sessions have hundreds of times, most of them the same second's.
-@lru_cache(maxsize=2048)
-def _second(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -10,12 +10,16 @@ _SERIAL = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
+def in_url(host: str) -> str:
+    """`host` as it stands before a port: IPv6 in brackets (RFC 3986 section 3.2.2)."""
+    return f"[{host}]" if ":" in host else host
+
+
 def with_port(address: str) -> str:
     """`address` as the server lists it: with adb's default port when none is given; IPv6 in brackets (RFC 3986)."""
     if _WITH_PORT.fullmatch(address):
         return address
-    host = address.strip("[]")
-    return f"[{host}]:{DEFAULT_PORT}" if ":" in host else f"{host}:{DEFAULT_PORT}"
+    return f"{in_url(address.strip('[]'))}:{DEFAULT_PORT}"
 
 
 def is_device_name(text: str) -> bool:

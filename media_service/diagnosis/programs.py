@@ -15,6 +15,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError
 
+from capture.adb.address import in_url
 from capture.docker_engine import DockerEngine
 from capture.errors import DockerUnavailable
 from media_service.diagnosis.finding import Finding, info, ok, problem, warning
@@ -92,9 +93,10 @@ async def _consul(settings: Settings) -> Finding:
     if not settings.consul_enabled:
         return info(AREA, "Consul is not used (CONSUL_ENABLED)")
     where = f"Consul's agent at {settings.consul_host}:{settings.consul_port}"
-    host = f"[{settings.consul_host}]" if ":" in settings.consul_host else settings.consul_host
     try:
-        status, answer = await _ask("GET", f"http://{host}:{settings.consul_port}/v1/agent/services")
+        status, answer = await _ask(
+            "GET", f"http://{in_url(settings.consul_host)}:{settings.consul_port}/v1/agent/services"
+        )
     except TimeoutError:
         return problem(
             AREA, f"{where} does not answer within {_TIMEOUT:g} s", "see whether it hangs, or a firewall is between"

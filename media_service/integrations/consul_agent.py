@@ -10,6 +10,7 @@ import aiohttp
 from consul import Check, ConsulException  # type: ignore[import-untyped]
 from consul.aio import Consul  # type: ignore[import-untyped]
 
+from capture.adb.address import in_url
 from media_service.dependency import DependencyState
 from media_service.integrations.instance import Instance
 from media_service.integrations.known_state import KnownState
@@ -126,4 +127,4 @@ def _client(host: str, port: int) -> Any:
     with warnings.catch_warnings():
         # py-consul 1.8 asks aiohttp for its connector in a way that is to go.
         warnings.filterwarnings("ignore", "verify_ssl is deprecated", DeprecationWarning)
-        return Consul(f"[{host}]" if ":" in host else host, port, scheme="http", verify=False)
+        return Consul(in_url(host), port, scheme="http", verify=False)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from capture.adb.address import is_device_name, parse_device_entry, with_port
+from capture.adb.address import in_url, is_device_name, parse_device_entry, with_port
 
 LARGEST_BODY = 64 * 1024
 
@@ -83,8 +83,7 @@ def _address(said: _Body) -> str | None:
         return _parsed("adb_address", said.adb_address)
     if said.adb_host is not None:
         host = said.adb_host.strip("[]")
-        bracketed = f"[{host}]" if ":" in host else host
-        return _parsed("adb_host", bracketed if said.adb_port is None else f"{bracketed}:{said.adb_port}")
+        return _parsed("adb_host", in_url(host) if said.adb_port is None else f"{in_url(host)}:{said.adb_port}")
     if is_device_name(said.device_id):
         return None
     if with_port(said.device_id) != said.device_id:

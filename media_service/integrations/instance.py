@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from capture.adb.address import in_url
+
 
 @dataclass(frozen=True, slots=True)
 class Instance:
@@ -20,4 +22,4 @@ class Instance:
     @property
     def address(self) -> str:
         """`host:port`, IPv6 in brackets (RFC 3986 section 3.2.2)."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return f"{in_url(self.host)}:{self.port}"

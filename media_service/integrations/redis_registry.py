@@ -28,9 +28,9 @@ from media_service.integrations.leases import (
 )
 from media_service.integrations.reconnection import heed_cancellation, keep_connected
 from media_service.integrations.redis_address import RedisAddress
-from media_service.integrations.session_events import rfc3339
 from media_service.session_record import SessionRecord
 from signaling.errors import DeviceUnavailable
+from signaling.rfc3339 import milliseconds
 
 LEASE_TTL = 15.0
 """Seconds after which a device, and an instance, of a process that died is free."""
@@ -303,8 +303,8 @@ class RedisRegistry:
             "user_id": record.user_id,
             "state": record.state,
             "instance": self._instance.instance_id,
-            "created_at": rfc3339(record.created_at),
-            "last_active": rfc3339(record.last_active),
+            "created_at": milliseconds(record.created_at),
+            "last_active": milliseconds(record.last_active),
         }
         return ("SET", _session_key(record.session_id), json.dumps(about), "PX", _milliseconds(self._session_ttl))
 

@@ -1,11 +1,11 @@
 """What others are told of sessions. Pure."""
 
 import json
-from datetime import UTC, datetime
 
 from media_service.integrations.event import Event
 from media_service.session_record import SessionRecord
 from media_service.session_state import SessionState
+from signaling.rfc3339 import milliseconds
 
 CREATED, CLOSED, ERROR = "media.session.created", "media.session.closed", "media.session.error"
 
@@ -24,18 +24,13 @@ def session_over(record: SessionRecord, service_name: str) -> Event:
     return _event(CLOSED, record, service_name, ended_at, facts)
 
 
-def rfc3339(timestamp: float) -> str:
-    """`timestamp`, seconds since 1970, in UTC with milliseconds."""
-    return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
-
-
 def _event(
     event_type: str, record: SessionRecord, service_name: str, timestamp: float, facts: dict[str, object]
 ) -> Event:
     body = {
         "event_type": event_type,
         "service": service_name,
-        "timestamp": rfc3339(timestamp),
+        "timestamp": milliseconds(timestamp),
         "session_id": record.session_id,
         "device_id": record.device_id,
         "user_id": record.user_id,

@@ -1,13 +1,13 @@
 """How the service is, in the words of `/health`: its own state, and that of the programs beside it."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Final, Literal
 
 from pydantic import Field
 
 from media_service.dependency import Dependency, DependencyStatus
 from signaling.bodies import Body
+from signaling.rfc3339 import whole_seconds
 
 Status = Literal["healthy", "degraded"]
 
@@ -87,7 +87,7 @@ class Health:
         return HealthReport(
             status=self.status,
             draining=self._is_draining(),
-            timestamp=timestamp(now),
+            timestamp=whole_seconds(now),
             uptime=uptime(now - self._started_at),
             service=self._service,
             version=self._version,
@@ -100,7 +100,7 @@ class Health:
         reasons = {name: _WHY_DISABLED[name] for name in _WHY_DISABLED if name not in states}
         reasons.update((name, state.reason) for name, state in states.items() if state.reason)
         since = {
-            name: timestamp(state.since)
+            name: whole_seconds(state.since)
             for name, state in states.items()
             if state.status is not DependencyStatus.DISABLED
         }
@@ -109,11 +109,6 @@ class Health:
 
 def _is_missing(dependency: Dependency) -> bool:
     return dependency.state.status is DependencyStatus.UNHEALTHY
-
-
-def timestamp(seconds: float) -> str:
-    """Seconds since 1970 as RFC 3339 has it, in UTC and whole seconds."""
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def uptime(seconds: float) -> str:

@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 
-from media_service.integrations.session_events import rfc3339, session_created, session_over
+from media_service.integrations.session_events import session_created, session_over
 from media_service.session_state import SessionState
 from tests.media_service.integrations.records import CREATED_AT, closed, record
 
@@ -55,7 +55,3 @@ def test_a_user_without_a_name_and_a_clock_that_was_set_back() -> None:
 def test_any_unicode_is_utf_8() -> None:
     event = session_created(replace(record(), user_id="用户"), "media-service")
     assert '"用户"'.encode() in event.body
-
-
-def test_whole_seconds_have_milliseconds_too() -> None:
-    assert rfc3339(0) == "1970-01-01T00:00:00.000Z"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from media_service.dependency import Dependency, DependencyState, DependencyStatus
 from media_service.monitoring.followed_dependency import FollowedDependency
-from media_service.monitoring.health import Health, timestamp, uptime
+from media_service.monitoring.health import Health, uptime
 
 NOON = 1_736_937_000.0
 """2025-01-15T10:30:00Z, and some hours after the start."""
@@ -107,10 +107,6 @@ def test_an_uptime_says_every_second(seconds: int) -> None:
     assert (hours * 60 + minutes) * 60 + rest == seconds
     assert minutes < 60
     assert rest < 60
-
-
-def test_a_timestamp_has_whole_seconds() -> None:
-    assert timestamp(NOON + 0.999) == "2025-01-15T10:30:00Z"
 
 
 class Adb:
