@@ -56,11 +56,6 @@ class Caller:
         if not self.may(capability, named):
             raise Forbidden(f"this token does not allow {capability} of {named[0] if named else 'it'!r}")
 
-    def require_admin(self) -> None:
-        """Raises `Forbidden` unless everything is allowed."""
-        if not self.is_admin:
-            raise Forbidden("this token does not have the role admin")
-
     def owns(self, user_id: str | None) -> bool:
         """Whether a session of that user is this caller's to see and to end."""
         return self.is_admin or self.user_id == user_id

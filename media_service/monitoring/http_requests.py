@@ -1,15 +1,14 @@
-"""HTTP requests and WebSockets, counted for Prometheus by the pattern of their route."""
+"""HTTP requests, counted for Prometheus by the pattern of their route."""
 
 from collections import Counter
 from collections.abc import Iterator
 from typing import Final
-from weakref import WeakSet
 
 from aiohttp import web
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from media_service.monitoring.metric_families import counters, gauge
+from media_service.monitoring.metric_families import counters
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -22,7 +21,6 @@ class HttpRequests(Collector):
 
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, str, str]] = Counter()
-        self._sockets: WeakSet[web.WebSocketResponse] = WeakSet()
 
     async def answered(self, request: web.Request, response: web.StreamResponse) -> None:
         """Count a request whose answer is about to be sent."""
@@ -30,16 +28,8 @@ class HttpRequests(Collector):
         route = resource.canonical if resource is not None else "unknown"
         method = request.method if request.method in _METHODS else "other"
         self._counts[method, route, str(response.status)] += 1
-        if isinstance(response, web.WebSocketResponse):
-            self._sockets.add(response)
-
-    @property
-    def websockets(self) -> int:
-        """WebSockets that are open."""
-        return sum(not socket.closed for socket in tuple(self._sockets))
 
     def collect(self) -> Iterator[Metric]:
         yield counters(
             "http_requests", "HTTP requests by method, route and status.", ("method", "route", "status"), self._counts
         )
-        yield gauge("websockets", "WebSockets that are open.", self.websockets)

@@ -1,7 +1,8 @@
 """What Prometheus is told (contract.md section 6). No session id, user id or raw path is a label.
 
 What is observed as it happens is in `Histograms`; the rest is read when Prometheus asks, by the collectors in
-`session_metrics`, `sending_metrics`, `capture_metrics`, `encoding_metrics`, `process_metrics` and `http_requests`.
+`session_metrics`, `sending_metrics`, `capture_metrics`, `encoding_metrics`, `process_metrics`, `http_requests` and
+`socket_metrics`.
 """
 
 from collections.abc import Iterator

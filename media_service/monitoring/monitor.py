@@ -28,6 +28,7 @@ from media_service.monitoring.resource_monitor import ResourceMonitor
 from media_service.monitoring.sampling import Sampling
 from media_service.monitoring.sending_metrics import SendingCollector
 from media_service.monitoring.session_metrics import SessionCollector
+from media_service.monitoring.socket_metrics import SocketCollector
 from media_service.monitoring.task_monitor import Load, TaskMonitor
 from media_service.rtc.candidates import host_addresses
 from media_service.rtc.egress import Egress
@@ -35,6 +36,7 @@ from media_service.rtc.media_port import MediaPort
 from media_service.sessions import Sessions
 from media_service.settings import Settings
 from media_service.tasks import Tasks
+from signaling import websocket
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def monitor(
     app.on_response_prepare.append(requests.answered)
 
     def load() -> Load:
-        return Load(len(sessions), len(sessions.streams), len(tuple(measured.devices)), requests.websockets)
+        return Load(len(sessions), len(sessions.streams), len(tuple(measured.devices)), websocket.connection_count(app))
 
     rates, resources = PipelineRates(), ResourceMonitor()
     task_monitor = TaskMonitor(load, settings.goroutine_leak_threshold)
@@ -76,6 +78,7 @@ def monitor(
         ProcessMetrics(__version__, dependencies, resources, task_monitor, lambda: tasks.crashed),
         LogCollector(),
         requests,
+        SocketCollector(app),
     ):
         registry.register(collector)
     tasks.keep(partial(resources.run, settings.resource_monitor_interval), "resource monitor")

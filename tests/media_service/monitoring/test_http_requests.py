@@ -9,6 +9,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry
 
 from media_service.monitoring.http_requests import HttpRequests
+from media_service.monitoring.socket_metrics import SocketCollector
 from signaling import http
 from tests.signaling.memory_service import Client, MemoryService
 from tests.waiting import until
@@ -35,7 +36,7 @@ def counts(requests: HttpRequests) -> dict[tuple[str, str, str], float]:
     """By method, route and status."""
     registry = CollectorRegistry()
     registry.register(requests)
-    (family, _) = registry.collect()
+    (family,) = registry.collect()
     return {
         (sample.labels["method"], sample.labels["route"], sample.labels["status"]): sample.value
         for sample in family.samples
@@ -64,13 +65,26 @@ async def test_what_clients_make_up_is_no_label(client: Client, requests: HttpRe
 
 
 async def test_websockets_while_they_are_open(client: Client, requests: HttpRequests) -> None:
+    registry = CollectorRegistry()
+    registry.register(SocketCollector(client.app))
+
+    def open_now() -> float | None:
+        return registry.get_sample_value("media_service_websockets")
+
+    def refused() -> dict[str, float]:
+        samples = (sample for family in registry.collect() for sample in family.samples)
+        return {sample.labels["code"]: sample.value for sample in samples if "code" in sample.labels}
+
     async with client.ws_connect("/api/media/ws") as first, client.ws_connect("/api/media/ws") as second:
         await first.send_str(json.dumps({"type": "ping", "id": 1}))
         await first.receive()
         await second.send_str(json.dumps({"type": "ping", "id": 1}))
         await second.receive()
-        assert requests.websockets == 2
+        assert (open_now(), refused()) == (2, {})
+        await second.send_str("nonsense")
+        await second.receive()
+        assert refused() == {"malformed_message": 1}
         await first.close()
-        await until(lambda: requests.websockets == 1)
-    await until(lambda: requests.websockets == 0)
+        await until(lambda: open_now() == 1)
+    await until(lambda: open_now() == 0)
     assert counts(requests) == {("GET", "/api/media/ws", "101"): 2}

@@ -36,6 +36,7 @@ from media_service.monitoring.resource_monitor import ResourceMonitor, ResourceU
 from media_service.monitoring.sampling import Sampling
 from media_service.monitoring.sending_metrics import SendingCollector
 from media_service.monitoring.session_metrics import SessionCollector
+from media_service.monitoring.socket_metrics import SocketCollector
 from media_service.monitoring.task_monitor import Load, TaskMonitor
 from media_service.rtc.dtls import Certificate
 from media_service.rtc.egress import Egress
@@ -168,6 +169,7 @@ async def watched(clip: Path, encoders: EncoderChoice) -> AsyncIterator[Watched]
         ):
             registry.register(collector)
         app = http.application(sessions)
+        registry.register(SocketCollector(app))
         app.on_response_prepare.append(requests.answered)
         health = Health(dependencies, lambda: False, started_at=0.0, service="media-service", version="1.2.3")
         add_routes(app, health, monitoring_networks=("127.0.0.0/8",), registry=registry, profiles=None)
