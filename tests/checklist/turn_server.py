@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.checklist.program import CannotStart, is_listening, running
 from tests.fixtures.adb import free_port
+from tests.fixtures.coturn import on_loopback
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,26 +37,7 @@ def turn_server(folder: Path) -> Iterator[TurnServer]:
         raise CannotStart("no turnserver here: scripts/bootstrap test installs coturn")
     server = TurnServer(free_port(), secrets.token_hex(16))
     configuration = folder / "turnserver.conf"
-    lines = (
-        "use-auth-secret",
-        f"static-auth-secret={server.secret}",
-        "realm=media-service",
-        "no-multicast-peers",
-        # And what it takes to stay on loopback, with files of its own.
-        "listening-ip=127.0.0.1",
-        f"listening-port={server.port}",
-        "relay-ip=127.0.0.1",
-        "allow-loopback-peers",
-        "no-cli",
-        "no-tls",
-        "no-dtls",
-        "relay-threads=1",
-        f"userdb={folder / 'turndb'}",
-        f"pidfile={folder / 'pid'}",
-        "log-file=stdout",
-        "simple-log",
-    )
-    configuration.write_text("\n".join(lines) + "\n")
+    configuration.write_text(on_loopback(folder, server.port, server.secret))
     with running("coturn", [program, "-c", str(configuration)], folder / "log", folder=folder) as coturn:
         coturn.wait_until(lambda: is_listening(server.port))
         yield server
