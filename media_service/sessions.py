@@ -4,15 +4,14 @@ import asyncio
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from capture.controller import Controller
-from capture.errors import DeviceNotFound, DeviceOffline
-from capture.phone_controller import PhoneController
-from capture.source import Source, Sources
+from capture.source import Sources
 from media_service.admission import Admission, Limits, Place
+from media_service.device_access import DeviceAccess
 from media_service.device_description import describe, names_of
 from media_service.devices import ONLINE, Device, Devices
 from media_service.explanation import explain
@@ -27,6 +26,7 @@ from media_service.stream import Stream, StreamState
 from media_service.streams import Streams
 from media_service.totals import Totals
 from media_service.tracing import Join
+from media_service.visibility import Visibility, no_such_device
 from signaling.answerer import create_answer, parse_offer
 from signaling.caller import Caller, Capability
 from signaling.errors import Full, NotFound
@@ -96,12 +96,11 @@ class Sessions:
         self.admission = Admission(limits or Limits())
         self._surroundings = surroundings
         self._devices = devices
-        self._sources = sources
+        self._visibility = Visibility(devices)
+        self._device_access = DeviceAccess(devices, sources, open_shell, surroundings.tasks)
         self._ice_servers = ice_servers
-        self._open_shell = open_shell
         self._observers = observers
         self._holdings = Holdings(ownership)
-        self._controllers: dict[str, PhoneController] = {}
         self._sessions: dict[str, Session] = {}
         self._failed = FailedSessions(remembered)
         self._is_empty = asyncio.Event()
@@ -147,21 +146,21 @@ class Sessions:
 
     def session(self, session_id: str, caller: Caller) -> Session:
         session = self._sessions.get(session_id)
-        if session is None or not self._may_see(caller, session.user_id, session.device_id):
+        if session is None or not self._visibility.covers(caller, session.user_id, session.device_id):
             raise _no_such_session()
         if session.may_control:
             # What a stronger token of the same user opened is not lent to a weaker one.
-            caller.require(Capability.CONTROL, self._names(session.device_id))
+            caller.require(Capability.CONTROL, self._visibility.names(session.device_id))
         return session
 
     def sessions(self, caller: Caller) -> Sequence[SessionDescription]:
         records = (*(session.record() for session in self), *self._failed)
-        return [_described(each) for each in records if self._may_see(caller, each.user_id, each.device_id)]
+        return [_described(each) for each in records if self._visibility.covers(caller, each.user_id, each.device_id)]
 
     def describe_session(self, session_id: str, caller: Caller) -> SessionDescription:
         session = self._sessions.get(session_id)
         record = session.record() if session is not None else self._failed.get(session_id)
-        if record is None or not self._may_see(caller, record.user_id, record.device_id):
+        if record is None or not self._visibility.covers(caller, record.user_id, record.device_id):
             raise _no_such_session()
         return _described(record)
 
@@ -193,13 +192,19 @@ class Sessions:
         return [describe(device, self.streams.get(device.device_id)) for device in visible]
 
     async def device(self, device_id: str, caller: Caller) -> DeviceDescription:
-        device = self._find(device_id, caller)
+        device = self._visibility.find(device_id, caller)
         if not caller.may(Capability.VIEW, names_of(device)):
-            raise _no_such_device(device_id)
+            raise no_such_device(device_id)
         return describe(device, self.streams.get(device.device_id))
 
     def ice_servers(self, caller: Caller) -> IceServers:
         return self._ice_servers(caller)
+
+    def device_changed(self, device_id: str, state: str) -> None:
+        """Have a stream that waits for its device try again at once when that is back."""
+        stream = self.streams.get(device_id)
+        if stream is not None and state == ONLINE:
+            stream.retry()
 
     async def drain(self, patience: float) -> None:
         """Open no more sessions, tell every viewer, and wait until all have left, `patience` seconds at most."""
@@ -250,14 +255,14 @@ class Sessions:
     @asynccontextmanager
     async def _opening(self, device_id: str, caller: Caller) -> AsyncIterator[tuple[Session, str]]:
         """A new session on the device's stream, and the stream's profile; undone when the block raises."""
-        device = self._find(device_id, caller)
+        device = self._visibility.find(device_id, caller)
         caller.require(Capability.VIEW, names_of(device))
         self._require_open()
         place = self.admission.take(caller.user_id, device.device_id, time.monotonic())
         join = self._surroundings.tracing.join(device.device_id)
         try:
             async with self._holdings.opening(device.device_id):
-                stream = self.streams.hold(device.device_id, self._opener(device))
+                stream = self.streams.hold(device.device_id, self._device_access.opener(device))
             try:
                 profile_level_id = await stream.ready(FIRST_PICTURE_TIMEOUT)
                 self._require_open()  # It may have begun to stop while the device was waited for.
@@ -288,7 +293,7 @@ class Sessions:
         session = Session(
             self._surroundings,
             stream,
-            self._controller(device, stream),
+            self._device_access.controller(device, stream),
             self._session_ended,
             place,
             join,
@@ -298,63 +303,6 @@ class Sessions:
         self._is_empty.clear()
         self.opened += 1
         return session
-
-    def _find(self, device_id: str, caller: Caller) -> Device:
-        try:
-            return self._devices.find(device_id)
-        except NotFound:
-            if caller.is_admin or caller.devices is None:
-                raise
-            # What other devices there are is none of this caller's business.
-            raise _no_such_device(device_id) from None
-
-    def _may_see(self, caller: Caller, user_id: str | None, device_id: str) -> bool:
-        """Whether a session of that user on that device is one of the caller's."""
-        return caller.owns(user_id) and (caller.devices is None or caller.may(Capability.VIEW, self._names(device_id)))
-
-    def _names(self, device_id: str) -> tuple[str, ...]:
-        """Everything that a token may call the device; its id alone once it is gone."""
-        try:
-            return names_of(self._devices.find(device_id))
-        except NotFound:
-            return (device_id,)
-
-    def _opener(self, device: Device) -> Callable[[], Awaitable[Source]]:
-        async def open_source() -> Source:
-            try:
-                # Asked every time: a container's phone may have come back at another address.
-                return await self._sources.open(self._devices.source(device.device_id))
-            except (DeviceNotFound, DeviceOffline) as error:
-                # To adb it is only away; who connects it knows more.
-                if reason := self._why_away(device.device_id):
-                    raise type(error)(reason) from error
-                raise
-
-        return open_source
-
-    def _why_away(self, device_id: str) -> str:
-        try:
-            return self._devices.find(device_id).reason
-        except NotFound:
-            return ""
-
-    def device_changed(self, device_id: str, state: str) -> None:
-        """Have a stream that waits for its device try again at once when that is back."""
-        stream = self.streams.get(device_id)
-        if stream is not None and state == ONLINE:
-            stream.retry()
-
-    def _controller(self, device: Device, stream: Stream) -> Controller | None:
-        """What injects input into a phone; None for what is none."""
-        controller = self._controllers.get(device.device_id)
-        if controller is None and device.serial is not None:
-            controller = self._controllers[device.device_id] = PhoneController(
-                lambda: self._devices.source(device.device_id).removeprefix("adb:"),
-                self._open_shell,
-                lambda: stream.controller,
-                stream.wake,
-            )
-        return controller
 
     def _session_ended(self, session: Session) -> None:
         self._sessions.pop(session.session_id, None)
@@ -382,9 +330,7 @@ class Sessions:
         self.totals.stream_stopped(stream)
         if self.streams.get(stream.device_id) is None:
             self._holdings.release(stream.device_id)
-        if stream.device_id in self._controllers:
-            controller = self._controllers.pop(stream.device_id)
-            self._surroundings.tasks.start(controller.aclose(), f"controller {stream.device_id} closing")
+        self._device_access.stream_stopped(stream.device_id)
 
 
 def _described(record: SessionRecord) -> SessionDescription:
@@ -397,10 +343,6 @@ def _described(record: SessionRecord) -> SessionDescription:
         record.created_at,
         record.last_active,
     )
-
-
-def _no_such_device(device_id: str) -> NotFound:
-    return NotFound(f"there is no device {device_id[:100]!r} that this token allows to watch", code="device_not_found")
 
 
 def _no_such_session() -> NotFound:

@@ -115,8 +115,6 @@ class Viewer:
         """Says what the path carries."""
         self.counters = ViewerCounters()
         self.reception = Reception()
-        self.estimated_bit_rate: int | None = None
-        """The receiver's estimate (REMB) of what the path carries, in bits per second."""
         self.drops: Counter[str] = Counter()
         self.following = Following.WAITING
         self.has_gap = True
@@ -285,7 +283,6 @@ class Viewer:
                     if packet.kind == "fir" or not self._lacks_nothing(now):
                         self.request_keyframe(packet.kind, now)
                 case rtcp.Remb():
-                    self.estimated_bit_rate = packet.bit_rate
                     self.estimator.remb_received(packet.bit_rate, now)
                 case rtcp.TransportFeedback():
                     self.estimator.feedback_received(packet, now)

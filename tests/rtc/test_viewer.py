@@ -32,6 +32,7 @@ from media_service.rtc.picture import CLOCK_RATE, Picture
 from media_service.rtc.template import templates
 from media_service.rtc.viewer import Following, Viewer, ntp_time
 from signaling.jsep import AudioTrack, VideoTrack
+from tests.rtc.estimators import SetEstimator
 from tests.rtc.joined import CHROMIUM_PROFILES, SHA1_ONLY, JoinedEnds, StillOutlet, joined_ends
 from tests.rtc.samples import TRACK, group, keyframe, predicted, video_track
 
@@ -269,11 +270,13 @@ def test_requests_have_to_wait_after_other_help_too(scene: Scene) -> None:
     assert scene.ends.lagging.reasons == ["pli"]
 
 
-def test_the_estimate_of_the_receiver_is_read(scene: Scene) -> None:
-    assert scene.viewer.estimated_bit_rate is None
+def test_the_estimate_of_the_receiver_is_taken(scene: Scene) -> None:
+    scene.viewer.estimator = estimator = SetEstimator(3_000_000)
     remb = RtcpPsfbPacket(RTCP_PSFB_APP, THEIRS, 0, fci=pack_remb_fci(1_500_000, [TRACK.ssrc]))
     scene.viewer.rtcp_received(scene.ends.feedback(remb), 20.0, NTP)
-    assert scene.viewer.estimated_bit_rate == pytest.approx(1_500_000, rel=1e-4)
+    ((bit_rate, received_at),) = estimator.rembs
+    assert bit_rate == pytest.approx(1_500_000, rel=1e-4)
+    assert received_at == 20.0
 
 
 def test_a_sender_report_says_when_and_how_much(scene: Scene) -> None:
