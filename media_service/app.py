@@ -149,7 +149,8 @@ async def serve(
         if authentication.key_set is not None:
             tasks.keep(authentication.key_set.follow, "token keys")
         instance = _instance(settings, listeners.port)
-        neighbours = Neighbours.of(settings, instance, AnnouncedPhones(phones).take)
+        announced_phones = AnnouncedPhones(phones)
+        neighbours = Neighbours.of(settings, instance, announced_phones.take)
         stack.push_async_callback(neighbours.aclose)
         tracing = await _tracing(settings, instance, stack)
 
@@ -220,7 +221,9 @@ async def serve(
         if (traced := tracing.middleware()) is not None:
             app.middlewares.insert(0, traced)
         dependencies = (*neighbours.dependencies, *phones.dependencies)
-        measured = Measured(sessions, phones.devices, port, egress, pool, encoders, dependencies)
+        measured = Measured(
+            sessions, phones.devices, announced_phones, port, egress, pool, encoders, dependencies, listeners.idle
+        )
         monitor(settings, measured, app, registry, histograms, tasks)
         add_page(app, framed_by=settings.allowed_origins)
         await listeners.serve(app, stack)

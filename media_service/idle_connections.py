@@ -3,6 +3,7 @@
 import asyncio
 import resource
 import time
+from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
@@ -35,8 +36,8 @@ class IdleConnections:
 
     def __init__(self, patience: Patience | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
         """`clock` gives seconds."""
-        self.ended = 0
-        """Connections that were ended."""
+        self.ended: Counter[str] = Counter()
+        """Connections that were ended, by reason: `slow` (a request that does not become whole), `idle`, `surplus`."""
         self._patience = patience or Patience()
         self._clock = clock
         self._busy: dict[web.RequestHandler, tuple[web.Request, float]] = {}
@@ -90,20 +91,22 @@ class IdleConnections:
         for each in connections:
             if each not in self._busy:
                 self._waiting.setdefault(each, now)
-        late = [
-            each
+        late = {
+            each: "slow"
             for each, (request, since) in self._busy.items()
             if now - since > patience.first_request and not request.content.is_eof()
-        ]
+        }
         surplus = len(self._waiting) - patience.idle
         for number, (each, since) in enumerate(self._waiting.items()):
-            if number < surplus or now - since > self._patience_with(each):
-                late.append(each)
+            if now - since > self._patience_with(each):
+                late[each] = "idle"
+            elif number < surplus:
+                late[each] = "surplus"
         for each in late:
             self._waiting.pop(each, None)
             if each.transport is not None:
                 each.transport.abort()
-        self.ended += len(late)
+        self.ended.update(late.values())
         if surplus > 0:
             _log.warning("connections that ask nothing were ended", ended=surplus, kept=patience.idle)
 

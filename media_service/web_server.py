@@ -23,6 +23,8 @@ class Listeners:
 
     def __init__(self, host: str, sockets: tuple[socket.socket, ...]) -> None:
         self.port = int(sockets[0].getsockname()[1])
+        self.idle = IdleConnections()
+        """Sends away who asks nothing."""
         self._host = host
         self._sockets = sockets
 
@@ -50,14 +52,13 @@ class Listeners:
 
     async def serve(self, app: web.Application, stack: AsyncExitStack) -> None:
         """Serve `app` until `stack` is closed."""
-        idle = IdleConnections()
-        app.middlewares.insert(0, idle.notice)
+        app.middlewares.insert(0, self.idle.notice)
         # Nobody compresses what is as small as this, and a broken one would be logged by aiohttp itself.
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT, auto_decompress=False)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         if (server := runner.server) is not None:
-            stack.callback(idle.follow(lambda: server.connections))
+            stack.callback(self.idle.follow(lambda: server.connections))
         for each in self._sockets:
             await web.SockSite(runner, each).start()
 

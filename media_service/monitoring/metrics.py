@@ -2,7 +2,7 @@
 
 What is observed as it happens is in `Histograms`; the rest is read when Prometheus asks, by the collectors in
 `session_metrics`, `sending_metrics`, `capture_metrics`, `encoding_metrics`, `process_metrics`, `http_requests` and
-`socket_metrics`.
+`connection_metrics`.
 """
 
 from collections.abc import Iterator

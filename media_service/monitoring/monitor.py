@@ -11,10 +11,13 @@ from prometheus_client import CollectorRegistry
 from encoders.hardware import EncoderChoice
 from encoders.pool import EncoderPool
 from media_service import __version__
+from media_service.announced_phones import AnnouncedPhones
 from media_service.dependency import Dependency
 from media_service.devices import Devices
+from media_service.idle_connections import IdleConnections
 from media_service.monitoring import operations
 from media_service.monitoring.capture_metrics import CaptureCollector
+from media_service.monitoring.connection_metrics import ConnectionCollector
 from media_service.monitoring.encoding_metrics import EncodingCollector
 from media_service.monitoring.health import Health
 from media_service.monitoring.http_requests import HttpRequests
@@ -28,7 +31,6 @@ from media_service.monitoring.resource_monitor import ResourceMonitor
 from media_service.monitoring.sampling import Sampling
 from media_service.monitoring.sending_metrics import SendingCollector
 from media_service.monitoring.session_metrics import SessionCollector
-from media_service.monitoring.socket_metrics import SocketCollector
 from media_service.monitoring.task_monitor import Load, TaskMonitor
 from media_service.rtc.candidates import host_addresses
 from media_service.rtc.egress import Egress
@@ -45,11 +47,13 @@ class Measured:
 
     sessions: Sessions
     devices: Devices
+    announced: AnnouncedPhones
     port: MediaPort
     egress: Egress
     pool: EncoderPool
     encoders: EncoderChoice
     dependencies: Sequence[Dependency]
+    idle: IdleConnections
 
 
 def monitor(
@@ -73,12 +77,12 @@ def monitor(
     for collector in (
         SessionCollector(sessions),
         SendingCollector(sessions, measured.port, measured.egress),
-        CaptureCollector(sessions, measured.devices, rates),
+        CaptureCollector(sessions, measured.devices, rates, measured.announced),
         EncodingCollector(sessions, measured.pool, measured.encoders),
         ProcessMetrics(__version__, dependencies, resources, task_monitor, lambda: tasks.crashed),
         LogCollector(),
         requests,
-        SocketCollector(app),
+        ConnectionCollector(app, measured.idle),
     ):
         registry.register(collector)
     tasks.keep(partial(resources.run, settings.resource_monitor_interval), "resource monitor")

@@ -117,28 +117,29 @@ async def ended(reader: asyncio.StreamReader) -> bool:
 async def test_who_never_asks_is_sent_away(served: Served, said: str) -> None:
     reader = await served.connect(said)
     await served.after(19)
-    assert served.idle.ended == 0
+    assert not served.idle.ended
     await served.after(2)
     assert await ended(reader)
-    assert served.idle.ended == 1
+    assert served.idle.ended == {"idle": 1}
 
 
 async def test_who_never_ends_a_body_is_sent_away(served: Served) -> None:
     reader = await served.connect("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab")
     await until(lambda: served.idle.busy)
     await served.after(19)
-    assert served.idle.ended == 0
+    assert not served.idle.ended
     await served.after(2)
     assert await ended(reader)
+    assert served.idle.ended == {"slow": 1}
 
 
 async def test_who_asked_may_wait_longer_for_the_next_request(served: Served) -> None:
     reader = await served.connect("GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")
     assert (await reader.readline()).startswith(b"HTTP/1.1 404")
     await served.after(119)
-    assert served.idle.ended == 0
+    assert not served.idle.ended
     await served.after(2)
-    assert served.idle.ended == 1
+    assert served.idle.ended == {"idle": 1}
 
 
 async def test_what_takes_long_here_is_not_held_against_anybody(served: Served) -> None:
@@ -154,7 +155,7 @@ async def test_what_takes_long_here_is_not_held_against_anybody(served: Served) 
         assert (await asking).status == 200
         await socket.send_str("still there")
         assert await socket.receive_str(timeout=10) == "still there"
-    assert served.idle.ended == 0
+    assert not served.idle.ended
 
 
 async def test_of_too_many_those_go_that_waited_longest(served: Served) -> None:
@@ -173,6 +174,7 @@ async def test_of_too_many_those_go_that_waited_longest(served: Served) -> None:
         served.idle.look(served.server.connections)
     assert [line["ended"] for line in lines] == [2]
     assert await ended(readers[1])
+    assert set(served.idle.ended) == {"surplus"}
     assert await ended(readers[2])
 
 

@@ -8,8 +8,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry
 
+from media_service.idle_connections import IdleConnections
+from media_service.monitoring.connection_metrics import ConnectionCollector
 from media_service.monitoring.http_requests import HttpRequests
-from media_service.monitoring.socket_metrics import SocketCollector
 from signaling import http
 from tests.signaling.memory_service import Client, MemoryService
 from tests.waiting import until
@@ -66,7 +67,7 @@ async def test_what_clients_make_up_is_no_label(client: Client, requests: HttpRe
 
 async def test_websockets_while_they_are_open(client: Client, requests: HttpRequests) -> None:
     registry = CollectorRegistry()
-    registry.register(SocketCollector(client.app))
+    registry.register(ConnectionCollector(client.app, IdleConnections()))
 
     def open_now() -> float | None:
         return registry.get_sample_value("media_service_websockets")

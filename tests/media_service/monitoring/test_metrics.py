@@ -22,9 +22,12 @@ from capture.source import Sources
 from encoders.hardware import EncoderChoice
 from encoders.hardware import choose as choose_encoder
 from encoders.pool import EncoderPool
+from media_service.announced_phones import AnnouncedPhones
 from media_service.dependency import DependencyState, DependencyStatus
 from media_service.devices import Devices
+from media_service.idle_connections import IdleConnections
 from media_service.monitoring.capture_metrics import CaptureCollector
+from media_service.monitoring.connection_metrics import ConnectionCollector
 from media_service.monitoring.encoding_metrics import EncodingCollector
 from media_service.monitoring.health import Health
 from media_service.monitoring.http_requests import HttpRequests
@@ -36,7 +39,6 @@ from media_service.monitoring.resource_monitor import ResourceMonitor, ResourceU
 from media_service.monitoring.sampling import Sampling
 from media_service.monitoring.sending_metrics import SendingCollector
 from media_service.monitoring.session_metrics import SessionCollector
-from media_service.monitoring.socket_metrics import SocketCollector
 from media_service.monitoring.task_monitor import Load, TaskMonitor
 from media_service.rtc.dtls import Certificate
 from media_service.rtc.egress import Egress
@@ -97,6 +99,8 @@ class Watched:
     registry: CollectorRegistry
     sampling: Sampling
     queue: Queue
+    announced: AnnouncedPhones
+    idle: IdleConnections
 
     async def scraped(self) -> dict[str, Metric]:
         """The families at `/metrics`, each there once."""
@@ -157,25 +161,26 @@ async def watched(clip: Path, encoders: EncoderChoice) -> AsyncIterator[Watched]
         )
         stack.push_async_callback(sessions.aclose)
         queue, rates, requests, resources = Queue(), PipelineRates(), HttpRequests(), ResourceMonitor()
+        announced, idle = AnnouncedPhones(devices), IdleConnections()
         resources.note(ResourceUse(50_000_000, 1.0, 1.0))
         dependencies = (queue, Disabled())
         for collector in (
             SessionCollector(sessions),
             SendingCollector(sessions, port, egress),
-            CaptureCollector(sessions, devices, rates),
+            CaptureCollector(sessions, devices, rates, announced),
             EncodingCollector(sessions, pool, encoders),
             ProcessMetrics("1.2.3", dependencies, resources, TaskMonitor(lambda: Load(0, 0, 0, 0), 20), lambda: 0),
             requests,
         ):
             registry.register(collector)
         app = http.application(sessions)
-        registry.register(SocketCollector(app))
+        registry.register(ConnectionCollector(app, idle))
         app.on_response_prepare.append(requests.answered)
         health = Health(dependencies, lambda: False, started_at=0.0, service="media-service", version="1.2.3")
         add_routes(app, health, monitoring_networks=("127.0.0.0/8",), registry=registry, profiles=None)
         server = await stack.enter_async_context(TestServer(app))
         sampling = Sampling(sessions, rates, histograms, dependencies)
-        yield Watched(str(server.make_url("/")), sessions, registry, sampling, queue)
+        yield Watched(str(server.make_url("/")), sessions, registry, sampling, queue, announced, idle)
 
 
 def _no_shell(serial: str) -> Controller:
@@ -193,6 +198,16 @@ async def test_the_guides_names_are_there_from_the_start(service: Watched) -> No
     assert [name for name in GUIDE if name not in values] == []
     assert values["media_service_memory_bytes"] == 50_000_000
     assert values["media_service_goroutines"] >= 2
+
+
+async def test_what_was_sent_away_is_told(service: Watched) -> None:
+    assert (await service.values())["media_service_announced_phones_refused_total"] == 0
+    service.announced.refused = 3
+    service.idle.ended.update(("idle", "slow", "idle"))
+    told = await service.scraped()
+    assert [sample.value for sample in told["media_service_announced_phones_refused"].samples] == [3]
+    ended = {sample.labels["reason"]: sample.value for sample in told["media_service_connections_ended"].samples}
+    assert ended == {"idle": 2, "slow": 1}
 
 
 async def test_what_is_watched_is_told(service: Watched) -> None:
