@@ -53,6 +53,7 @@ class Listeners:
     async def serve(self, app: web.Application, stack: AsyncExitStack) -> None:
         """Serve `app` until `stack` is closed."""
         app.middlewares.insert(0, self.idle.notice)
+        app.on_response_prepare.append(_say_little)
         # Nobody compresses what is as small as this, and a broken one would be logged by aiohttp itself.
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT, auto_decompress=False)
         await runner.setup()
@@ -91,6 +92,11 @@ def add_page(app: web.Application, *, framed_by: Sequence[str] = ()) -> None:
     app.on_response_prepare.append(complete)
     # By name: a folder would answer for every path there is, and so hide which methods the others take.
     app.router.add_get(f"/{{file:{'|'.join(map(re.escape, files))}}}", file)
+
+
+async def _say_little(_: web.Request, response: web.StreamResponse) -> None:
+    # Instead of aiohttp's own, which tells its version and Python's.
+    response.headers["Server"] = "media-service"
 
 
 def _bound(family: int, address: tuple[object, ...]) -> socket.socket:

@@ -108,6 +108,7 @@ class Scene:
         """How it is refused: as a documented problem."""
         answer = await self.send(route, body, content_type)
         assert answer.status in route.statuses, (str(route), what, answer)
+        assert answer.headers["Server"] == "media-service"
         assert answer.status >= 400, (str(route), what, answer)
         return answer.status, answer.code
 
