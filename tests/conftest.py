@@ -1,4 +1,12 @@
-"""Fixtures that every test may use; each lives in the module of what it starts."""
+"""Fixtures that every test may use, each in the module of what it starts; and how Hypothesis looks for examples."""
+
+from hypothesis import HealthCheck, settings
+
+# No clock decides, and every run tries the same: what fails anywhere fails everywhere.
+settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# pytest --hypothesis-profile=search looks for what nobody has found yet.
+settings.register_profile("search", parent=settings.get_profile("same"), derandomize=False, max_examples=2000)
+settings.load_profile("same")
 
 pytest_plugins = [
     "tests.fixtures.adb",

@@ -39,7 +39,7 @@ VIDEO = [
 ]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.integers(1, 40), max_size=60))
 def test_any_chunking_gives_the_same(sizes: list[int]) -> None:
     parser, found, begin = FlvParser(), [], 0
@@ -97,7 +97,7 @@ def test_an_empty_sequence_header_is_passed_over() -> None:
     assert FlvParser().feed(HEADER + sequence_header(b"") + sequence_header()) == [VIDEO[0]]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_damaged_bytes_raise_nothing_else(data: st.DataObject) -> None:
     damaged = bytearray(PIPE)
@@ -112,7 +112,7 @@ def test_damaged_bytes_raise_nothing_else(data: st.DataObject) -> None:
     assert all(nal for video in found for nal in video.nal_units)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=200), st.booleans())
 def test_any_bytes_raise_nothing_else(data: bytes, is_begun: bool) -> None:
     try:

@@ -218,7 +218,7 @@ def damaged(draw: st.DrawFn) -> list[AccessUnit]:
     return access_units
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(damaged())
 def test_damage_raises_nothing_and_is_over_at_the_next_keyframe(access_units: list[AccessUnit]) -> None:
     decoder = H264Decoder()
@@ -229,7 +229,7 @@ def test_damage_raises_nothing_and_is_over_at_the_next_keyframe(access_units: li
     assert [number_of(decoded.frame) for decoded in again] == list(range(4))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(st.lists(st.binary(max_size=64), max_size=4), st.booleans()), max_size=8))
 def test_noise_raises_nothing(pictures: list[tuple[list[bytes], bool]]) -> None:
     decoder = H264Decoder()

@@ -58,7 +58,7 @@ def test_a_loud_second_has_the_bit_rate_that_was_asked_for() -> None:
     assert octets * 8 == pytest.approx(64_000, rel=0.2)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.integers(0, 3000), max_size=40))
 def test_any_chunking_gives_the_same_packets(sizes: list[int]) -> None:
     samples = tone(0.25)

@@ -45,7 +45,7 @@ def test_one_channel_is_the_mean_of_two() -> None:
     assert np.abs(converted).max() == pytest.approx(0.4 * 32767, rel=0.03)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.binary(max_size=200), max_size=8), st.sampled_from(SAMPLE_RATES), st.sampled_from([1, 2]))
 def test_any_bytes_give_whole_samples(pieces: list[bytes], rate: int, channels: int) -> None:
     converter = SoundConverter(SoundFormat(rate, channels))

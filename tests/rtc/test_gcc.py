@@ -4,7 +4,7 @@ import itertools
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from media_service.rtc.bandwidth import RateLimits
@@ -205,7 +205,6 @@ feedbacks = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(feedbacks, st.integers(0, 20)), max_size=30))
 def test_whatever_is_reported_the_estimate_stays_within_its_limits(
     reports: list[tuple[TransportFeedback, int]],

@@ -199,7 +199,7 @@ damaged_checks = st.builds(lambda position, value: (position, value), st.integer
 
 
 @given(st.lists(st.binary(max_size=80) | damaged_checks, max_size=30))
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_no_datagram_raises(scene: Scene, strange: list[bytes | tuple[int, int]]) -> None:
     errors: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))

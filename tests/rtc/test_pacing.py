@@ -588,7 +588,7 @@ async def test_whatever_happens_what_arrives_can_be_decoded(joined: JoinedEnds) 
         st.integers(100_000, 3_000_000),
         st.lists(st.tuples(st.sampled_from("PPPPPPKTTLRCN"), st.integers(1, 60)), max_size=80),
     )
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     def check(bit_rate: int, steps: list[tuple[str, int]]) -> None:
         nonlocal ssrc
         ssrc += 2

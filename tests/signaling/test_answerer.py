@@ -408,7 +408,7 @@ def test_a_client_cannot_put_lines_into_our_answer() -> None:
 LINES = sorted(set(AUDIO_VIDEO_DATA.split("\r\n")))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(
         st.one_of(
@@ -426,7 +426,7 @@ def test_garbage_raises_only_documented_errors(lines: list[str]) -> None:
         pass
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_a_damaged_offer_raises_only_documented_errors(data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(AUDIO_VIDEO_DATA)))

@@ -253,7 +253,7 @@ def test_all_that_can_be_sent_is_tried() -> None:
 
 
 @pytest.mark.parametrize("kind", SENT, ids=lambda kind: kind.__name__)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_what_is_sent_is_as_the_document_says(kind: type[Any], data: st.DataObject) -> None:
     names, messages = SENT[kind]
@@ -425,7 +425,7 @@ wrapped = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(bare | wrapped)
 def test_service_and_document_agree(values: dict[str, Any]) -> None:
     refusal = why_refused(parse, values)
@@ -433,7 +433,7 @@ def test_service_and_document_agree(values: dict[str, Any]) -> None:
         assert is_allowed(SOCKET_KINDS, values) is (refusal is None), refusal
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(bare | wrapped)
 def test_service_and_document_agree_on_the_data_channel(values: dict[str, Any]) -> None:
     values.pop("id", None)  # It means nothing there, whatever it is.

@@ -159,7 +159,7 @@ def test_the_answer_to_an_ice_restart() -> None:
     assert parse_trickle_fragment(text) == fragment
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.one_of(
         st.text(max_size=200), st.lists(st.sampled_from(FRAGMENT.split("\r\n") + FRAGMENT.split())).map("\n".join)

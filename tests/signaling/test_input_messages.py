@@ -197,7 +197,7 @@ def test_what_was_copied_is_never_repeated_in_an_error() -> None:
     assert caught.value.detail == "text must be a string of 0 to 32768 characters, not a string of 32769 characters"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.fixed_dictionaries(
         {"type": st.just("touch"), "action": st.sampled_from(["tap", "down", "move", "up"])},

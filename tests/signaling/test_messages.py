@@ -287,7 +287,7 @@ field_names = st.sampled_from(
 types = st.sampled_from([json.loads(text)["type"] for text, _, _ in FROM_THE_BROWSER])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.one_of(st.text(max_size=60), st.dictionaries(field_names, types | json_values, max_size=6).map(json.dumps)))
 def test_garbage_raises_only_documented_errors(text: str) -> None:
     try:

@@ -211,7 +211,7 @@ def test_what_is_wrong_with_an_answer_is_named(old: str, new: str, text: str) ->
     assert text in caught.value.detail
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_a_damaged_answer_raises_only_documented_errors(data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(SOUND_ANSWER)))

@@ -96,7 +96,7 @@ async def test_an_answer_that_is_none(
     assert type(raised.value) is error
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(answer=st.binary(max_size=24) | st.binary(max_size=24).map(b"OKAY".__add__))
 def test_any_answer_is_a_list_or_an_adb_error(answer: bytes) -> None:
     async def ask() -> None:

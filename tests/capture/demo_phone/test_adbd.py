@@ -138,7 +138,7 @@ async def test_packets_for_streams_that_are_gone_do_no_harm(demo_phone: DemoPhon
         st.tuples(st.sampled_from(Command), st.integers(0, 4), st.integers(0, 4), st.binary(max_size=30)), max_size=8
     )
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_no_sequence_of_packets_breaks_the_phone(
     demo_phone: DemoPhone, sent: list[tuple[Command, int, int, bytes]]
 ) -> None:

@@ -109,7 +109,7 @@ async def test_a_phone_without_space(demo_phone: DemoPhone) -> None:
 
 
 @given(st.lists(st.binary(min_size=1, max_size=60), max_size=4))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_garbage_ends_the_stream_and_nothing_else(demo_phone: DemoPhone, chunks: list[bytes]) -> None:
     async with host(demo_phone.port) as adb:
         await adb.connect()

@@ -245,7 +245,7 @@ async def test_messages_that_kill_it(phone: Phone, message: bytes, java_class: s
 
 
 @given(st.binary(max_size=64), st.sampled_from(["3.0", "3.3.4", "4.1"]))
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_whatever_is_sent_it_goes_on_or_ends_in_order(phone: Phone, data: bytes, version: str) -> None:
     async with server(phone, version, ONLY_CONTROL, "power_on=false") as running:
         connection = await control(running)
