@@ -1,9 +1,10 @@
 """Memory and CPU time, of this process and of those below it."""
 
 import asyncio
-import mmap
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import psutil
 import pytest
@@ -11,7 +12,40 @@ import pytest
 from media_service.monitoring.resource_monitor import ResourceMonitor, ResourceUse, cpu_percent, measure
 from tests.waiting import until
 
-CHILD = "import sys; kept = bytearray(50_000_000); kept[::4096] = bytes(len(kept[::4096])); print('up', flush=True); "
+TAKE = "kept = bytearray(50_000_000); kept[::4096] = bytes(len(kept[::4096]))"
+BURN = "[None for _ in iter(lambda: time.process_time() < 0.3, False)]"
+
+OBEY = """
+import subprocess, sys, time
+print(flush=True)
+for step in sys.argv[1:]:
+    sys.stdin.readline()
+    exec(step)
+    print(flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def told_to(*steps: str) -> Iterator[tuple[subprocess.Popen[str], Callable[[], None]]]:
+    """A Python of its own, whose memory nothing else changes, and what has it do the next of `steps`."""
+    with subprocess.Popen(
+        [sys.executable, "-c", OBEY, *steps],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        stdin, stdout = child.stdin, child.stdout
+        assert stdout.readline()
+
+        def go_on() -> None:
+            stdin.write("\n")
+            stdin.flush()
+            assert stdout.readline()
+
+        yield child, go_on
 
 
 @pytest.mark.parametrize(
@@ -23,33 +57,29 @@ def test_percents_of_a_core(seconds: float, cpu: float, percent: float) -> None:
     assert cpu_percent(earlier, ResourceUse(1000, 100.0 + cpu, 50.0 + seconds)) == pytest.approx(percent)
 
 
-def test_this_process_is_measured() -> None:
-    process = psutil.Process()
-    before = measure(process)
-    # A mapping of its own: the allocator may serve a bytearray from pages that other tests left resident.
-    with mmap.mmap(-1, 30_000_000) as kept:
-        kept[::4096] = bytes(len(kept[::4096]))
-        while measure(process).cpu_seconds < before.cpu_seconds + 0.05:
-            sum(range(10_000))
+def test_a_process_is_measured() -> None:
+    with told_to(f"{TAKE}; {BURN}") as (child, go_on):
+        process = psutil.Process(child.pid)
+        before = measure(process)
+        go_on()
         after = measure(process)
-    assert after.memory_bytes > before.memory_bytes + 20_000_000
+    assert after.memory_bytes > before.memory_bytes + 40_000_000
+    assert after.cpu_seconds > before.cpu_seconds + 0.2
     assert after.taken_at > before.taken_at
 
 
 def test_programs_below_count_while_they_run_and_after() -> None:
-    process = psutil.Process()
-    before = measure(process)
-    burn = "import time\nwhile time.process_time() < 0.3: pass\nprint('done', flush=True); sys.stdin.read()"
-    nested = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {CHILD + burn!r}])"
-    with subprocess.Popen(
-        [sys.executable, "-c", nested], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as child:
-        assert child.stdout is not None
-        assert [child.stdout.readline(), child.stdout.readline()] == ["up\n", "done\n"]
+    below = f"[sys.executable, '-c', {f'import sys, time; {TAKE}; {BURN}; print(); sys.stdin.read()'!r}]"
+    start = f"child = subprocess.Popen({below}, stdin=subprocess.PIPE, stdout=subprocess.PIPE); child.stdout.readline()"
+    with told_to(start, "child.communicate()") as (child, go_on):
+        process = psutil.Process(child.pid)
+        before = measure(process)
+        go_on()
         during = measure(process)
         assert during.memory_bytes > before.memory_bytes + 50_000_000
         assert during.cpu_seconds > before.cpu_seconds + 0.2
-    after = measure(process)
+        go_on()
+        after = measure(process)
     assert after.memory_bytes < during.memory_bytes - 40_000_000
     assert after.cpu_seconds >= during.cpu_seconds
 
