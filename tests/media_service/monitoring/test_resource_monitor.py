@@ -81,7 +81,7 @@ def test_programs_below_count_while_they_run_and_after() -> None:
         go_on()
         after = measure(process)
     assert after.memory_bytes < during.memory_bytes - 40_000_000
-    assert after.cpu_seconds >= during.cpu_seconds
+    assert after.cpu_seconds > during.cpu_seconds - 0.005  # less than the kernel counts in
 
 
 async def test_the_monitor_measures_now_and_then() -> None:
