@@ -226,10 +226,10 @@ class _Stream:
         self._ended.clear()
 
 
-def _feed(streams: Sequence[_Stream], in_bursts: _Stream, is_over: threading.Event) -> None:
-    """Give each stream its pictures, from a thread of its own, as a decoder would."""
+def _feed(pool: EncoderPool, streams: Sequence[_Stream], in_bursts: _Stream, is_over: threading.Event) -> int:
+    """Give each stream its pictures, from a thread of its own, as a decoder would; the most threads stuck meanwhile."""
     began_at = time.perf_counter()
-    number = 0
+    number = most_abandoned = 0
     while not is_over.wait(max(0.0, began_at + number / _FRAME_RATE - time.perf_counter())):
         for stream in streams:
             stream.put(number)
@@ -237,6 +237,8 @@ def _feed(streams: Sequence[_Stream], in_bursts: _Stream, is_over: threading.Eve
             for offset in range(_BURST):
                 in_bursts.put(number + offset)
         number += 1
+        most_abandoned = max(most_abandoned, pool.abandoned)
+    return most_abandoned
 
 
 async def run(seconds: float, clip: ScrollingClip, preset: str) -> PoolOutcome:
@@ -253,20 +255,21 @@ async def run(seconds: float, clip: ScrollingClip, preset: str) -> PoolOutcome:
     fed += [stream("crashing", _crash), stream("stuck", _get_stuck), reopened]
     is_over = threading.Event()
     began_at = time.perf_counter()
-    feeding = asyncio.get_running_loop().create_task(asyncio.to_thread(_feed, fed, in_bursts, is_over))
+    feeding = asyncio.get_running_loop().create_task(asyncio.to_thread(_feed, pool, fed, in_bursts, is_over))
+    giving_back = asyncio.get_running_loop().create_task(memory.give_back_regularly())  # as the service does
     samples: list[tuple[float, int]] = []
-    most_abandoned, second = 0, 0
+    second = 0
     while second < seconds:
         second += 1
         await asyncio.sleep(max(0.0, began_at + second - time.perf_counter()))
         samples.append((time.perf_counter() - began_at, resident_bytes(os.getpid())))
-        most_abandoned = max(most_abandoned, pool.abandoned)
         if second % _REOPEN_EVERY == 0:
             reopened.reopen()
         if second % _BLOCK_EVERY == 0:
             time.sleep(_BLOCK_FOR)  # noqa: ASYNC251  # the loop does not keep up, as wished
     is_over.set()
-    await feeding
+    giving_back.cancel()
+    most_abandoned = await feeding
     for each in (*fed, in_bursts):
         each.close()
     await pool.aclose()

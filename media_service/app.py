@@ -207,6 +207,7 @@ async def serve(
         phones.devices.on_change = sessions.device_changed
         neighbours.meet(tasks, lambda: (session.record() for session in sessions))
         tasks.keep(sessions.look_after, "sender reports")
+        tasks.keep(memory.give_back_regularly, "free memory")
         tasks.keep(partial(sessions.forget_failed, settings.session_cleanup_interval), "failed sessions")
 
         app = http.application(
