@@ -29,9 +29,10 @@ from media_service.session_statistics import statistics_of
 from media_service.stream import Stream, StreamState
 from media_service.tasks import Tasks
 from media_service.tracing import Join, NoTracing, Tracing
+from signaling.allowance import Allowance
 from signaling.candidates import own_candidates
 from signaling.choices import QualityChoice
-from signaling.errors import Conflict
+from signaling.errors import Conflict, TooMany
 from signaling.jsep import BandwidthFeedback, LocalTransport, Negotiated, OfferedMedia, TrickleFragment, VideoTrack
 from signaling.offerer import accept_answer
 from signaling.server_messages import ServerMessage, StateChange, VideoState, serialize
@@ -41,6 +42,10 @@ _log = structlog.get_logger(__name__)
 
 _NEAR = 0.01
 """Seconds of round trip within which a viewer is taken to be on the same local network."""
+
+_TRICKLES_PER_SECOND = 10
+_TRICKLES_AT_ONCE = 200
+"""Messages with candidates, and ICE restarts: a browser sends a few dozen as it connects, few as its paths change."""
 
 CONNECT_TIMEOUT = 30.0
 """Seconds to connect: a browser may still gather TURN candidates (RFC 8863 asks for patience)."""
@@ -110,6 +115,7 @@ class Session:
         self.peer = Peer(surroundings.port, surroundings.certificate, self)
         self._surroundings = surroundings
         self._ended = ended
+        self._trickles = Allowance(_TRICKLES_PER_SECOND, _TRICKLES_AT_ONCE)
         self._listeners: dict[Listener, None] = {}
         self._offered: OfferedMedia | None = None
         self._wants_sound = True
@@ -186,6 +192,7 @@ class Session:
         self.answered(accept_answer(self._offered, sdp))
 
     def add_candidates(self, fragment: TrickleFragment) -> None:
+        self._admit_trickle()
         remote = self.peer.ice.remote
         # RFC 8838 section 10: candidates of another ICE generation are not for this one.
         if fragment.credentials is None or remote is None or fragment.credentials == remote:
@@ -194,6 +201,7 @@ class Session:
     def restart_ice(self, fragment: TrickleFragment) -> TrickleFragment:
         if fragment.credentials is None or self.state not in (SessionState.CONNECTING, SessionState.CONNECTED):
             raise Conflict(f"the session is {self.state}: ICE cannot be restarted now")
+        self._admit_trickle()
         local = self.peer.restart_ice(fragment.credentials, fragment.candidates)
         candidates = own_candidates(self._surroundings.candidates())
         return TrickleFragment(credentials=local, candidates=candidates, end_of_candidates=True)
@@ -352,6 +360,12 @@ class Session:
             **counters,
         )
         self._ended(self)
+
+    def _admit_trickle(self) -> None:
+        if not self._trickles.take(time.monotonic()):
+            raise TooMany(
+                f"a session takes at most {_TRICKLES_PER_SECOND} messages with candidates per second", retry_after=1
+            )
 
     def _advance(self, event: SessionEvent, reason: str) -> bool:
         following = transition(self.state, event)

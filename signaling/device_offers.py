@@ -66,7 +66,7 @@ class DeviceOffers:
             "Trickle a candidate",
             Tag.OTHER_DIALECTS,
             {200: Answer("It was taken, or is none that can be reached from here.", Done)},
-            ("malformed_sdp", "session_not_found"),
+            ("malformed_sdp", "session_not_found", "too_many_requests"),
             body=DeviceCandidateRequest,
         )
     )

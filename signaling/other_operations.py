@@ -55,7 +55,10 @@ WHEP: Operations = {
             200: Answer("ICE was restarted: our new credentials.", media_type=whep.TRICKLE_FRAGMENT, headers=("ETag",)),
             204: Answer("The candidates were taken."),
         },
-        ("malformed_sdp", "session_not_found", "wrong_state", "precondition_failed", "precondition_required"),
+        (
+            *("malformed_sdp", "session_not_found", "wrong_state", "precondition_failed", "precondition_required"),
+            "too_many_requests",
+        ),
         body_media_type=whep.TRICKLE_FRAGMENT,
         description="ICE is restarted where the fragment has other credentials than the session.",
         request_headers=("If-Match",),

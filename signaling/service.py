@@ -113,13 +113,13 @@ class SessionHandle(Protocol):
         ...
 
     def add_candidates(self, fragment: TrickleFragment) -> None:
-        """Take trickled candidates (RFC 8840); unusable ones are ignored."""
+        """Take trickled candidates (RFC 8840); unusable ones are ignored. Raises `TooMany` for messages without end."""
         ...
 
     def restart_ice(self, fragment: TrickleFragment) -> TrickleFragment:
         """Restart ICE with the browser's new credentials; ours, in the returned fragment, are new too.
 
-        RFC 8445 section 9. Raises `Conflict` where the session cannot do that now.
+        RFC 8445 section 9. Raises `Conflict` where the session cannot do that now, and `TooMany`.
         """
         ...
 

@@ -148,7 +148,7 @@ class SessionRoutes:
             "Trickle a candidate",
             Tag.SESSIONS,
             {200: Answer("It was taken, or is none that can be reached from here.", Done)},
-            ("malformed_sdp", "session_not_found"),
+            ("malformed_sdp", "session_not_found", "too_many_requests"),
             body=CandidateRequest,
         )
     )
@@ -163,7 +163,7 @@ class SessionRoutes:
             "Trickle several candidates",
             Tag.SESSIONS,
             {200: Answer("Those that could be read were taken.", CandidatesAdded)},
-            ("session_not_found",),
+            ("session_not_found", "too_many_requests"),
             body=CandidatesRequest,
         )
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -302,6 +302,25 @@ async def test_ice_restarts_keep_the_session(scene: Scene) -> None:
     assert session.etag != before
     assert ours.credentials is not None
     await viewer.leave()
+
+
+async def test_a_session_takes_candidates_and_restarts_but_not_without_end(scene: Scene) -> None:
+    here, viewer = await watching(scene, "a", ANN)
+    there, other = await watching(scene, "a", ANN)
+    restart = TrickleFragment(IceCredentials("newOne", "p" * 22), (), end_of_candidates=False)
+    candidates = TrickleFragment(None, (), end_of_candidates=True)
+
+    def without_end(change: Callable[[], object]) -> None:
+        for _ in range(10_000):
+            change()
+
+    for change in (lambda: here.add_candidates(candidates), lambda: there.restart_ice(restart)):
+        with pytest.raises(TooMany) as refused:
+            without_end(change)
+        assert (refused.value.code, refused.value.retry_after) == ("too_many_requests", 1)
+    assert here.state is there.state is SessionState.CONNECTED
+    await viewer.leave()
+    await other.leave()
 
 
 async def test_a_weaker_token_of_the_same_user_is_not_lent_what_a_stronger_one_opened(scene: Scene) -> None:
