@@ -1,5 +1,6 @@
 """The page's sound: muted until the user wants it, remembered, and played with its pictures."""
 
+import asyncio
 import re
 from collections.abc import Iterator
 
@@ -150,8 +151,10 @@ async def test_sound_that_nobody_hears_is_not_sent(beeping: Page) -> None:
 async def test_a_beep_and_its_pictures_are_compared(beeping: Page) -> None:
     """What benchmarks/lip_sync.py measures with; how much it is depends on the machine."""
     await beeping.get_by_role("button", name="Unmute").click()
-    compared = await beeping.evaluate("skews", 2500)
-    assert compared
+    # A beep that a busy machine is late with is not compared; there is one every second.
+    async with asyncio.timeout(30):
+        while not (compared := await beeping.evaluate("skews", 2500)):
+            pass
     assert all(each["sound"] > 0 for each in compared)
     assert all(each["skew"] == pytest.approx(each["sound"] - each["picture"]) for each in compared)
 

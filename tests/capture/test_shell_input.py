@@ -68,8 +68,8 @@ def test_a_wheel_that_does_not_turn_is_nothing() -> None:
 
 
 @given(
-    st.floats(0, 720),
-    st.floats(0, 1280),
+    st.floats(0, 720, exclude_max=True),
+    st.floats(0, 1280, exclude_max=True),
     st.floats(-100, 100).filter(bool),
     st.floats(-100, 100).filter(bool),
     st.sampled_from([None, SCREEN, WIDE]),

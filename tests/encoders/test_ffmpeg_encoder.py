@@ -16,6 +16,7 @@ from encoders.ffmpeg_encoder import FfmpegCodec, FfmpegEncoder
 from encoders.video_encoder import VideoCoding
 from tests.encoders.video_encoders import SMALL, VideoEncoderContract
 from tests.fixtures.media import moving_frames
+from tests.processes import is_alive
 
 LIBX264 = FfmpegCodec("libx264", libx264_arguments)
 
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="scripts/
 
 
 def children() -> set[int]:
-    return {process.pid for process in psutil.Process().children() if process.status() != psutil.STATUS_ZOMBIE}
+    return {process.pid for process in psutil.Process().children() if is_alive(process)}
 
 
 def until(condition: Callable[[], bool]) -> None:

@@ -27,6 +27,7 @@ from media_service.app import serve
 from tests.fixtures.adb import RunningAdb, free_port
 from tests.fixtures.service import RunningService, online
 from tests.media_service.aiortc_viewer import AiortcViewer
+from tests.processes import is_alive
 from tests.rtc.receivers import free_ports
 from tests.service.outside import PICTURES, Answer, ask, exit_code, join, reply_to, service_process, settings
 from tests.waiting import until
@@ -249,7 +250,7 @@ async def test_nothing_is_left(adb_server: RunningAdb, adb_client: AdbClient, tm
             assert {"adb", "python"} <= {re.sub("[0-9.]", "", each.name()) for each in below}
             stop(service)
             assert await exit_code(service, 20) == 0
-    assert not [each for each in below if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+    assert not [each for each in below if is_alive(each)]
     assert everything_in(tmp_path) == ["tmp"]
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", int(own_adb))

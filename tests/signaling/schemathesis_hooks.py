@@ -31,6 +31,16 @@ def text(context: schemathesis.SerializationContext, value: Any) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode(errors="replace")
 
 
+@schemathesis.check
+def no_server_error(
+    context: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case[Any]
+) -> None:
+    """No 5xx; but for that of a phone that is away, as those of other tests are that the adb server still lists."""
+    is_away = response.status_code == 503 and response.json()["code"] == "device_offline"
+    if response.status_code >= 500 and not is_away:
+        raise AssertionError(f"Server error {response.status_code}: {response.text[:1000]}")
+
+
 @schemathesis.hook
 def map_path_parameters(context: schemathesis.HookContext, path_parameters: Any) -> Any:
     """A device that there is, now and then."""
