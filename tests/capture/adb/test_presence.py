@@ -291,6 +291,7 @@ async def test_a_phone_that_trusts_nobody_yet_stays_and_is_said(adb_client: AdbC
                 await until_state(adb_client, phone.address, "device")
                 phones.remove(phone.address)
                 await until_state(adb_client, phone.address, "")
+                await until(lambda: logs[-1]["event"] == "device let go")
     said = [(log["event"], log.get("state")) for log in logs]
     assert said == [("device not connected", None), ("device connected", "unauthorized"), ("device let go", None)]
     assert "accept its key on the phone's screen" in logs[0]["reason"]
