@@ -26,7 +26,7 @@ from media_service.stream import Stream, StreamState
 from media_service.streams import Streams
 from media_service.totals import Totals
 from media_service.tracing import Join
-from media_service.visibility import Visibility, no_such_device
+from media_service.visibility import Visibility
 from signaling.answerer import create_answer, parse_offer
 from signaling.caller import Caller, Capability
 from signaling.errors import Full, NotFound
@@ -95,7 +95,6 @@ class Sessions:
         """Whether no more sessions are opened, since the service is about to stop."""
         self.admission = Admission(limits or Limits())
         self._surroundings = surroundings
-        self._devices = devices
         self._visibility = Visibility(devices)
         self._device_access = DeviceAccess(devices, sources, open_shell, surroundings.tasks)
         self._ice_servers = ice_servers
@@ -188,13 +187,11 @@ class Sessions:
         )
 
     async def devices(self, caller: Caller) -> Sequence[DeviceDescription]:
-        visible = (device for device in self._devices if caller.may(Capability.VIEW, names_of(device)))
+        visible = self._visibility.devices(caller)
         return [describe(device, self.streams.get(device.device_id)) for device in visible]
 
     async def device(self, device_id: str, caller: Caller) -> DeviceDescription:
-        device = self._visibility.find(device_id, caller)
-        if not caller.may(Capability.VIEW, names_of(device)):
-            raise no_such_device(device_id)
+        device = self._visibility.device(device_id, caller)
         return describe(device, self.streams.get(device.device_id))
 
     def ice_servers(self, caller: Caller) -> IceServers:
