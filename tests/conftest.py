@@ -22,4 +22,5 @@ pytest_plugins = [
     "tests.fixtures.rabbitmq",
     "tests.fixtures.redis",
     "tests.fixtures.service",
+    "tests.fixtures.trace_collector",
 ]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import psutil
 
+from capture.adb.address import in_url
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class ListeningSocket:
@@ -20,7 +22,7 @@ class ListeningSocket:
     """What the process is called."""
 
     def __str__(self) -> str:
-        host = f"[{self.address}]" if ":" in self.address else self.address
+        host = in_url(self.address)
         return f"{self.protocol} {host}:{self.port} ({self.program})"
 
 

@@ -5,12 +5,10 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from structlog.testing import capture_logs
 
@@ -18,43 +16,10 @@ from media_service import __version__
 from media_service.open_telemetry import QUEUE_LIMIT
 from media_service.tracing import NoTracing, Tracing, TracingUnavailable, open_tracing, traces_url
 from tests.fixtures.adb import free_port
+from tests.fixtures.trace_collector import Collector
 from tests.waiting import until
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-
-
-@dataclass(slots=True)
-class Collector:
-    """An OTLP collector."""
-
-    url: str = ""
-    status: int = 200
-    resources: list[dict[str, str]] = field(default_factory=list)
-    spans: list[Span] = field(default_factory=list)
-    asked: int = 0
-
-    async def take(self, request: web.Request) -> web.Response:
-        self.asked += 1
-        assert request.content_type == "application/x-protobuf"
-        if self.status == 200:
-            for group in ExportTraceServiceRequest.FromString(await request.read()).resource_spans:
-                self.resources.append({each.key: each.value.string_value for each in group.resource.attributes})
-                self.spans += [span for scope in group.scope_spans for span in scope.spans]
-        return web.Response(status=self.status)
-
-    async def named(self, name: str) -> Span:
-        await until(lambda: any(span.name == name for span in self.spans))
-        return next(span for span in self.spans if span.name == name)
-
-
-@pytest.fixture
-async def collector() -> AsyncIterator[Collector]:
-    collector = Collector()
-    app = web.Application()
-    app.router.add_post("/v1/traces", collector.take)
-    async with TestServer(app) as server:
-        collector.url = str(server.make_url("/"))
-        yield collector
 
 
 def attributes(span: Span) -> dict[str, str | int]:

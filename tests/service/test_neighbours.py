@@ -88,6 +88,10 @@ class Platform:
     def events(self, session_id: str) -> list[str]:
         return [each["event_type"] for each in self.heard if each["session_id"] == session_id]
 
+    async def until_heard(self, session_id: str, *kinds: str) -> None:
+        """Wait until it has heard of the session what it is to hear, once or more often, and nothing else."""
+        await until(lambda: set(self.events(session_id)) == set(kinds))
+
     async def tell(self, kind: str, **body: object) -> None:
         message = aio_pika.Message(json.dumps(body).encode(), delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
         await self._exchange.publish(message, kind)
@@ -213,10 +217,9 @@ async def test_all_three_come_later_go_and_come_again(
                     health = await until_known(address, all_three("healthy"))
                     assert not {"redis", "rabbitmq", "consul"} & health["reasons"].keys()
                     session_id = viewer.location.rpartition("/")[2]
-                    await until(lambda: set(platform.events(session_id)) == {"media.session.created"})  # noqa: B023
+                    await platform.until_heard(session_id, "media.session.created")
                     # What came and went while nobody could hear of it is told too.
-                    both = {"media.session.created", "media.session.closed"}
-                    await until(lambda: set(platform.events(left)) == both)  # noqa: B023
+                    await platform.until_heard(left, "media.session.created", "media.session.closed")
                     assert len(consul_agent.services) == 1
                     await viewer.watched(2)
                     await go()

@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from aiortc.codecs import h264
@@ -13,8 +13,9 @@ from av.frame import Frame
 
 from media_service.app import serve
 from tests.fixtures.adb import RunningAdb
+from tests.fixtures.service import metric
 from tests.media_service.aiortc_viewer import AiortcViewer
-from tests.service.outside import ask, settings
+from tests.service.outside import settings
 
 pytestmark = pytest.mark.adb
 
@@ -36,8 +37,9 @@ async def encoding(adb: RunningAdb, **others: object) -> AsyncIterator[tuple[str
 
 async def counted(address: str, name: str) -> float:
     """What a metric says; 0 where it is not there yet."""
-    text = (await ask(address, "metrics")).body.decode()
-    return next((float(line.split()[-1]) for line in text.splitlines() if line.startswith(name + " ")), 0.0)
+    with suppress(LookupError):
+        return await metric(address, name)
+    return 0.0
 
 
 async def until_counted(address: str, name: str, *, stalls: float = 0.0) -> None:

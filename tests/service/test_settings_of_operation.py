@@ -2,18 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 from structlog.testing import capture_logs
 
 from media_service.app import serve
 from tests.fixtures.adb import RunningAdb
 from tests.fixtures.service import metric, running_service
-from tests.media_service.test_tracing import Collector
+from tests.fixtures.trace_collector import Collector
 from tests.service.outside import PICTURES, ask, join, settings
 
 pytestmark = pytest.mark.adb
@@ -79,17 +76,6 @@ async def test_tasks_that_do_not_end_are_told(adb_server: RunningAdb, threshold:
                 task.cancel()
     said = [entry for entry in log if entry["event"].startswith("more asyncio tasks")]
     assert [entry["log_level"] for entry in said] == ["warning"] * is_told
-
-
-@pytest.fixture
-async def collector() -> AsyncIterator[Collector]:
-    """A collector of traces."""
-    collector = Collector()
-    app = web.Application()
-    app.router.add_post("/v1/traces", collector.take)
-    async with TestServer(app) as server:
-        collector.url = str(server.make_url("/"))
-        yield collector
 
 
 async def test_traces_are_sent_where_it_is_wanted(adb_server: RunningAdb, collector: Collector) -> None:

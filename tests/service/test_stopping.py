@@ -44,6 +44,22 @@ async def running(adb: RunningAdb, folder: Path, *arguments: str, **environment:
         yield service
 
 
+@asynccontextmanager
+async def watched(
+    adb: RunningAdb, folder: Path, **environment: str
+) -> AsyncIterator[tuple[RunningService, AiortcViewer, aiohttp.ClientWebSocketResponse]]:
+    """Such a service, somebody who watches, and a socket that is open."""
+    async with (
+        running(adb, folder, **environment) as service,
+        aiohttp.ClientSession() as http,
+        http.ws_connect(f"{service.address}api/media/ws") as wire,
+    ):
+        viewer = AiortcViewer(service.address, "a")
+        await viewer.watch()
+        await viewer.watched(1)
+        yield service, viewer, wire
+
+
 def stop(service: RunningService) -> None:
     os.kill(service.process_id, signal.SIGTERM)
 
@@ -73,14 +89,7 @@ async def until_draining(address: str) -> Answer:
 
 
 async def test_who_watches_may_go_on_and_nobody_else_comes(adb_server: RunningAdb, tmp_path: Path) -> None:
-    async with (
-        running(adb_server, tmp_path, DRAIN_TIMEOUT="60s") as service,
-        aiohttp.ClientSession() as http,
-        http.ws_connect(f"{service.address}api/media/ws") as wire,
-    ):
-        viewer = AiortcViewer(service.address, "a")
-        await viewer.watch()
-        await viewer.watched(1)
+    async with watched(adb_server, tmp_path, DRAIN_TIMEOUT="60s") as (service, viewer, wire):
         await wire.send_json({"type": "join", "id": 1, "deviceId": "a"})
         session_id = (await reply_to(wire, 1))["sessionId"]
 
@@ -116,14 +125,7 @@ async def test_who_watches_may_go_on_and_nobody_else_comes(adb_server: RunningAd
 
 
 async def test_who_stays_is_said_goodbye_to(adb_server: RunningAdb, tmp_path: Path) -> None:
-    async with (
-        running(adb_server, tmp_path, DRAIN_TIMEOUT="1s") as service,
-        aiohttp.ClientSession() as http,
-        http.ws_connect(f"{service.address}api/media/ws") as wire,
-    ):
-        viewer = AiortcViewer(service.address, "a")
-        await viewer.watch()
-        await viewer.watched(1)
+    async with watched(adb_server, tmp_path, DRAIN_TIMEOUT="1s") as (service, viewer, wire):
         stopped_at = time.monotonic()
         stop(service)
         await viewer.heard('"draining"')
