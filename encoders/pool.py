@@ -366,6 +366,8 @@ class EncoderPool:
             worker.ready.remove(lane)
         if not worker.lanes and worker in self._workers:
             self._workers.remove(worker)
+            if worker.thread is not None:
+                self._ending.append(worker.thread)
             worker.wake.notify()
             self._watch.notify()
 
@@ -449,8 +451,6 @@ class EncoderPool:
                 if worker.ready:
                     break
                 if not worker.lanes:
-                    self._ending.append(threading.current_thread())
-                    self._watch.notify()
                     return None
                 worker.wake.wait()
             lane = worker.ready.popleft()
